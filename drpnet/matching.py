@@ -1,0 +1,262 @@
+"""Picks against truth: who found whom under the published rules, and what precision, recall and F follow.
+
+Centres are `(n, 2)` arrays in (y, x) pixels; every distance is in the same pixels. Which rule was used moves F more than
+the picker does, so no number leaves `drpnet.evaluate` without its rule. Empty sides: with picks or truth missing on one
+side precision, recall and F are 0; nothing to find and nothing picked is a right answer, so all three are 1 (as the Dice
+coefficient of two empty masks is usually defined).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from drpnet.errors import InputError
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Pairs: pick_index (m,), truth_index (m,) into the two sets, distance (m,) in px; ordered by pick_index."""
+
+    pick_index: np.ndarray
+    truth_index: np.ndarray
+    distance: np.ndarray
+
+
+@dataclass(frozen=True)
+class ScoredCurve:
+    """Precision, recall and F (t,) of the picks that score at least thresholds (t,), which fall from first to last."""
+
+    thresholds: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+    f_measure: np.ndarray
+
+
+def _checked(centres: np.ndarray, what: str) -> np.ndarray:
+    array = np.asarray(centres, float)
+    array = array.reshape(-1, 2) if array.size == 0 else array
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise InputError(f"{what} have shape {array.shape}; give centres as (n, 2) in (y, x)")
+    if not np.isfinite(array).all():
+        bad = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise InputError(f"{what} number {bad + 1} has no finite position (NaN or infinite); remove that row")
+    return array
+
+
+def check_radius(radius: float) -> float:
+    """The radius in px if a match can happen within it; InputError unless it is above 0 and finite."""
+    if not (np.isfinite(radius) and radius > 0):
+        raise InputError(
+            f"the matching radius is {radius}; give a number of pixels above 0, usually half the particle diameter"
+        )
+    return float(radius)
+
+
+def neighbour_pairs(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
+    """Every (pick, truth) pair of centres (n, 2) and (k, 2) at most `radius` px apart, each centre as often as it occurs.
+
+    Raises InputError for positions that are not finite and for a radius that is not above 0.
+    """
+    picks, truth, radius = (
+        _checked(picks, "picks"),
+        _checked(truth, "labelled particles"),
+        check_radius(radius),
+    )
+    if not len(picks) or not len(truth):
+        return Matching(np.empty(0, int), np.empty(0, int), np.empty(0))
+    near = cKDTree(truth).query_ball_point(picks, radius * (1 + 1e-9), return_sorted=True)
+    pick = np.repeat(np.arange(len(picks)), [len(row) for row in near])
+    other = np.array([j for row in near for j in row], int)
+    distance = np.hypot(*(picks[pick] - truth[other]).T)
+    inside = distance <= radius
+    return Matching(pick[inside], other[inside], distance[inside])
+
+
+def match_one_to_one(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
+    """The largest set of disjoint (pick, truth) pairs at most `radius` px apart; among the largest, the shortest in total.
+
+    Picks (n, 2) and truth (k, 2) in (y, x). Solved exactly for each connected group of neighbours.
+    """
+    pairs = neighbour_pairs(picks, truth, radius)
+    if not len(pairs.pick_index):
+        return pairs
+    n, k = len(picks), len(truth)
+    graph = coo_array(
+        (np.ones(len(pairs.distance)), (pairs.pick_index, n + pairs.truth_index)), shape=(n + k, n + k)
+    )
+    _, label = connected_components(graph, directed=False)
+    group = label[pairs.pick_index]
+    order = np.argsort(group, kind="stable")
+    chosen: list[np.ndarray] = []
+    for edges in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        chosen.append(edges if len(edges) == 1 else edges[_assign(pairs, edges)])
+    keep = np.concatenate(chosen)
+    keep = keep[np.argsort(pairs.pick_index[keep])]
+    return Matching(pairs.pick_index[keep], pairs.truth_index[keep], pairs.distance[keep])
+
+
+def _assign(pairs: Matching, edges: np.ndarray) -> np.ndarray:
+    """Positions in `edges` (e,) of the best assignment of one connected group."""
+    rows, row = np.unique(pairs.pick_index[edges], return_inverse=True)
+    columns, column = np.unique(pairs.truth_index[edges], return_inverse=True)
+    distance = pairs.distance[edges]
+    # one more pair is worth more than all distances together
+    bonus = distance.max() * (min(len(rows), len(columns)) + 1) + 1
+    cost = np.zeros((len(rows), len(columns)))
+    cost[row, column] = distance - bonus
+    edge_at = np.full(cost.shape, -1)
+    edge_at[row, column] = np.arange(len(edges))
+    taken = edge_at[linear_sum_assignment(cost)]
+    return taken[taken >= 0]
+
+
+def match_topaz(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
+    """Topaz's rule: the assignment of least total min(d^2 - r^2, 0); a pair counts when d < r, strictly.
+
+    One good pair may win over two poor ones, so it can hold fewer pairs than `match_one_to_one`.
+    """
+    pairs = neighbour_pairs(picks, truth, radius)
+    if not len(pairs.pick_index):
+        return pairs
+    cost = np.zeros((len(picks), len(truth)))
+    cost[pairs.pick_index, pairs.truth_index] = pairs.distance**2 - radius**2
+    row, column = linear_sum_assignment(cost)
+    counts = cost[row, column] < 0
+    row, column = row[counts], column[counts]
+    distance = np.hypot(*(np.asarray(picks, float)[row] - np.asarray(truth, float)[column]).T)
+    return Matching(row, column, distance)
+
+
+def match_in_truth_order(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
+    """DeepPicker's rule: each labelled particle in turn takes its nearest free pick closer than `radius`, strictly."""
+    pairs = neighbour_pairs(picks, truth, radius)
+    owner: dict[int, tuple[int, float]] = {}
+    done: set[int] = set()
+    for edge in np.lexsort((pairs.distance, pairs.truth_index)):
+        pick, particle = int(pairs.pick_index[edge]), int(pairs.truth_index[edge])
+        if pairs.distance[edge] < radius and particle not in done and pick not in owner:
+            owner[pick] = (particle, float(pairs.distance[edge]))
+            done.add(particle)
+    index = sorted(owner)
+    return Matching(
+        np.array(index, int),
+        np.array([owner[i][0] for i in index], int),
+        np.array([owner[i][1] for i in index], float),
+    )
+
+
+def true_in_score_order(
+    picks: np.ndarray, truth: np.ndarray, radius: float, scores: np.ndarray
+) -> np.ndarray:
+    """Boolean (n,): picks that raise the largest one-to-one matching when they are added from the best score (n,) down.
+
+    A pick that counts goes on counting when weaker ones join (augmenting paths), so the number of true picks above any
+    threshold is what `match_one_to_one` finds among the picks above it: a curve from these flags needs no second matching.
+    """
+    pairs = neighbour_pairs(picks, truth, radius)
+    neighbours: list[list[int]] = [[] for _ in range(len(picks))]
+    for pick, particle in zip(pairs.pick_index.tolist(), pairs.truth_index.tolist(), strict=True):
+        neighbours[pick].append(particle)
+    owner: dict[int, int] = {}
+    holds: dict[int, int] = {}
+    is_true = np.zeros(len(picks), bool)
+    for start in np.argsort(-np.asarray(scores, float), kind="stable").tolist():
+        is_true[start] = _augment(start, neighbours, owner, holds)
+    return is_true
+
+
+def _augment(start: int, neighbours: list[list[int]], owner: dict[int, int], holds: dict[int, int]) -> bool:
+    """Give pick `start` a particle, moving other picks to free ones along the way; False when there is no way."""
+    came_from: dict[int, int] = {}
+    queue = deque([start])
+    while queue:
+        pick = queue.popleft()
+        for particle in neighbours[pick]:
+            if particle in came_from:
+                continue
+            came_from[particle] = pick
+            if particle in owner:
+                queue.append(owner[particle])
+                continue
+            free = particle
+            while True:
+                taker = came_from[free]
+                left = holds.get(taker)
+                owner[free], holds[taker] = taker, free
+                if left is None:
+                    return True
+                free = left
+    return False
+
+
+def outside_border(centres: np.ndarray, shape: tuple[int, int], border: float) -> np.ndarray:
+    """Boolean (n,): centres (n, 2) in (y, x) at least `border` px away from every edge pixel's centre of an (h, w) image.
+
+    A centre beyond the image lies in no inner area, so it is False also for border 0. InputError for a negative border.
+    """
+    if not border >= 0:
+        raise InputError(f"the border is {border} px; give 0 (whole micrograph) or more")
+    centres = _checked(centres, "centres")
+    last = np.asarray(shape) - 1
+    return ((centres >= border) & (centres <= last - border)).all(axis=1)
+
+
+def precision_recall_f(tp: float, n_picks: float, n_truth: float) -> tuple[float, float, float]:
+    """Precision, recall and F = 2PR / (P + R) of `tp` pairs; 0 for an empty side, 1 when both are empty (see above)."""
+    if not n_picks and not n_truth:
+        return 1.0, 1.0, 1.0
+    precision = tp / n_picks if n_picks else 0.0
+    recall = tp / n_truth if n_truth else 0.0
+    return precision, recall, f_measure(precision, recall)
+
+
+def f_measure(precision: float, recall: float) -> float:
+    """Harmonic mean of precision and recall, 0 when both are."""
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def precision_recall_curve(scores: np.ndarray, is_true: np.ndarray, n_truth: int) -> ScoredCurve:
+    """Precision, recall and F at every distinct score; scores (n,) and is_true (n,) of the picks of all micrographs.
+
+    Picks with equal scores enter together. Raises InputError for scores that are NaN.
+    """
+    scores, is_true = np.asarray(scores, float), np.asarray(is_true, bool)
+    if np.isnan(scores).any():
+        raise InputError(
+            f"{int(np.isnan(scores).sum())} picks have no score (NaN); give every pick a figure of merit"
+        )
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else np.empty(0, int)
+    tp = np.cumsum(is_true[order])[last]
+    precision = tp / (last + 1)
+    recall = tp / n_truth if n_truth else np.zeros(len(last))
+    f = 2 * tp / (last + 1 + n_truth)
+    return ScoredCurve(ranked[last], precision, recall, f)
+
+
+def average_precision(scores: np.ndarray, is_true: np.ndarray, n_truth: int) -> float | None:
+    """Sum of precision times the step in recall over falling scores, without interpolation; None without truth.
+
+    Particles that no pick finds at any score count as recall never reached.
+    """
+    if not n_truth:
+        return None
+    curve = precision_recall_curve(scores, is_true, n_truth)
+    return float(np.sum(np.diff(curve.recall, prepend=0.0) * curve.precision))
+
+
+def best_threshold(
+    scores: np.ndarray, is_true: np.ndarray, n_truth: int
+) -> tuple[float | None, float | None]:
+    """The score whose picks at or above it have the greatest F, and that F; the higher of equals; None without picks."""
+    curve = precision_recall_curve(scores, is_true, n_truth)
+    if not len(curve.thresholds):
+        return None, None
+    best = int(np.argmax(curve.f_measure))
+    return float(curve.thresholds[best]), float(curve.f_measure[best])

@@ -1,0 +1,111 @@
+"""The torchmetrics skin: pooled counts, one and two processes, pickling."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
+from torch import distributed, multiprocessing
+from torchmetrics import MetricCollection
+
+from drpnet.errors import InputError
+from drpnet.metrics import MatchedPeakFMeasure, MatchedPeakPrecision, MatchedPeakRecall
+
+RADIUS = 6.0
+
+
+def micrographs(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Unequally crowded fields, one without picks and one without particles."""
+    random = np.random.default_rng(3)
+    sizes = [(0, 7), (9, 0), *((int(a), int(b)) for a, b in random.integers(5, 40, (count - 2, 2)))]
+    return [(random.uniform(0, 60, (n, 2)), random.uniform(0, 60, (k, 2))) for n, k in sizes]
+
+
+def reference(fields) -> tuple[float, float, float]:
+    """Precision, recall, F from Hopcroft-Karp on the full distance table, counted without drpnet."""
+    tp = n = k = 0
+    for picks, truth in fields:
+        n, k = n + len(picks), k + len(truth)
+        if len(picks) and len(truth):
+            close = np.linalg.norm(picks[:, None] - truth[None], axis=2) <= RADIUS
+            tp += int((maximum_bipartite_matching(csr_array(close.astype(int))) >= 0).sum())
+    return tp / n, tp / k, 2 * tp / (n + k)
+
+
+def test_pooled_statistics_agree_with_an_independent_count():
+    fields = micrographs(8)
+    metrics = MetricCollection(
+        {"p": MatchedPeakPrecision(RADIUS), "r": MatchedPeakRecall(RADIUS), "f": MatchedPeakFMeasure(RADIUS)}
+    )
+    for picks, truth in fields:
+        metrics.update(torch.from_numpy(picks), torch.from_numpy(truth))
+    result = metrics.compute()
+    assert [float(result[key]) for key in "prf"] == pytest.approx(reference(fields), abs=1e-6)
+    metrics.reset()
+    assert int(metrics["f"].picks) == 0
+
+
+def test_arrays_tensors_and_lists_count_alike_and_order_does_not_matter():
+    fields = micrographs(5)
+    forward, backward = MatchedPeakFMeasure(RADIUS), MatchedPeakFMeasure(RADIUS)
+    for picks, truth in fields:
+        forward.update(picks, torch.from_numpy(truth))
+    for picks, truth in reversed(fields):
+        backward.update(torch.from_numpy(picks).requires_grad_(), truth.tolist())
+    assert forward.compute() == backward.compute()
+
+
+def test_the_value_of_one_batch_is_its_own():
+    metric = MatchedPeakFMeasure(RADIUS)
+    perfect = np.array([[5.0, 5.0], [30.0, 30.0]])
+    assert float(metric(perfect, perfect)) == 1
+    assert float(metric(perfect + 100, perfect)) == 0
+    assert float(metric.compute()) == pytest.approx(0.5)
+
+
+def test_pickling_keeps_what_was_counted():
+    metric = MatchedPeakFMeasure(RADIUS)
+    for picks, truth in micrographs(4):
+        metric.update(picks, truth)
+    again = pickle.loads(pickle.dumps(metric))
+    assert again.compute() == metric.compute()
+    assert again.radius_px == RADIUS
+
+
+def test_empty_fields_alone():
+    metric = MatchedPeakFMeasure(RADIUS)
+    metric.update(np.empty((0, 2)), [])
+    assert float(metric.compute()) == 1
+    metric.update([], [[1.0, 1.0]])
+    assert float(metric.compute()) == 0
+
+
+@pytest.mark.parametrize("radius", [0.0, -3.0, float("nan")])
+def test_a_radius_that_matches_nothing_is_refused(radius):
+    with pytest.raises(InputError, match="matching radius"):
+        MatchedPeakFMeasure(radius)
+
+
+def _process(rank: int, store: str, out: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    metric = MatchedPeakFMeasure(RADIUS)
+    # unequal shares: a mean of the processes' own F would be another number
+    share = micrographs(8)[:2] if rank == 0 else micrographs(8)[2:]
+    for picks, truth in share:
+        metric.update(picks, truth)
+    value = float(metric.compute())
+    Path(out, f"{rank}.txt").write_text(f"{value} {int(metric.picks)}")
+    distributed.destroy_process_group()
+
+
+def test_two_processes_pool_their_counts(tmp_path):
+    multiprocessing.spawn(_process, args=(str(tmp_path / "store"), str(tmp_path)), nprocs=2)
+    seen = [[float(word) for word in (tmp_path / f"{rank}.txt").read_text().split()] for rank in (0, 1)]
+    expected = reference(micrographs(8))[2]
+    assert seen[0][0] == pytest.approx(expected, abs=1e-6) and seen[1][0] == pytest.approx(expected, abs=1e-6)
+    # after compute each process is back at its own share
+    assert seen[0][1] + seen[1][1] == sum(len(picks) for picks, _ in micrographs(8))
