@@ -1,0 +1,103 @@
+"""The cascade: preprocess -> FCRN -> peaks -> classifier -> picks (paper Figure 1A). The page to read first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from drpnet.config import PreprocessConfig
+from drpnet.io.picks import Candidates
+from drpnet.patches import extract_patches
+from drpnet.peaks import Peaks, find_peaks
+from drpnet.preprocess import Frame, preprocess
+from drpnet.weights import Model
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What the first network found in one micrograph: its frame and the peaks, both in the frame's pixels."""
+
+    frame: Frame
+    peaks: Peaks
+    distance_map: np.ndarray
+
+
+class Picker:
+    """Picks particles with a trained model; the same picks on any device, tile and batch size within rounding."""
+
+    def __init__(self, model: Model, device: str = "cpu", batch_size: int = 256, tile: int = 512):
+        """Put the networks of `model` on `device`; `tile` (px) and `batch_size` (patches) bound the memory."""
+        self.model = model
+        self.device = torch.device(device)
+        self.batch_size, self.tile = batch_size, tile
+        self.fcrn = model.fcrn.to(self.device, memory_format=torch.channels_last).eval()
+        self.classifier = model.classifier.to(self.device).eval() if model.classifier is not None else None
+
+    def pick(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> Candidates:
+        """All candidates of a micrograph (h, w), strongest first, in its own pixels; diameter in Angstrom."""
+        detection = self.detect(image, pixel_size, particle_diameter)
+        centres = detection.frame.to_micrograph(detection.peaks.centres)
+        logits = self.classify(image, pixel_size, particle_diameter, centres)
+        merit = self.figure_of_merit(detection.peaks.heights, logits)
+        order = np.argsort(-merit, kind="stable")
+        probability = 1 / (1 + np.exp(-logits))
+        return Candidates(centres[order], merit[order], detection.peaks.heights[order], probability[order])
+
+    def detect(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> Detection:
+        """The first stage: distance map and graded peaks."""
+        frame = preprocess(image, pixel_size, particle_diameter, self.model.preprocess)
+        distance_map = self.distance_map(frame.image)
+        return Detection(frame, find_peaks(distance_map, frame.particle_diameter_px, self.model.detection), distance_map)
+
+    @torch.inference_mode()
+    def distance_map(self, image: np.ndarray) -> np.ndarray:
+        """The FCRN's map (h, w) of a preprocessed image (h, w), computed tile by tile with the halo the network needs.
+
+        A network without the attribute `halo` sees the whole image at once.
+        """
+        height, width = image.shape
+        halo = getattr(self.fcrn, "halo", None)
+        step = max(height, width) if halo is None else self.tile
+        halo = halo or 0
+        result = np.empty((height, width), np.float32)
+        for top in range(0, height, step):
+            for left in range(0, width, step):
+                bottom, right = min(top + step, height), min(left + step, width)
+                y0, x0 = max(0, top - halo), max(0, left - halo)
+                piece = np.ascontiguousarray(image[y0 : bottom + halo, x0 : right + halo])
+                tensor = torch.from_numpy(piece)[None, None].to(self.device)
+                output = self.fcrn(tensor.contiguous(memory_format=torch.channels_last))[0, 0].cpu().numpy()
+                result[top:bottom, left:right] = output[top - y0 : bottom - y0, left - x0 : right - x0]
+        return result
+
+    def patches(self, image: np.ndarray, pixel_size: float, diameter: float, centres: np.ndarray) -> np.ndarray:
+        """The classifier's patches (n, s, s) around centres (n, 2) of a micrograph, preprocessed at their own scale."""
+        frame = preprocess(image, pixel_size, diameter, patch_frame(self.model))
+        return extract_patches(frame.image, frame.from_micrograph(centres), self.model.patches.size_px)
+
+    @torch.inference_mode()
+    def classify(self, image: np.ndarray, pixel_size: float, diameter: float, centres: np.ndarray) -> np.ndarray:
+        """The classifier's logits (n,) for centres (n, 2) of a micrograph; NaN without a classifier."""
+        if self.classifier is None or len(centres) == 0:
+            return np.full(len(centres), np.nan)
+        patches = torch.from_numpy(self.patches(image, pixel_size, diameter, centres))[:, None]
+        logits = [self.classifier(batch.to(self.device)).cpu() for batch in patches.split(self.batch_size)]
+        return torch.cat(logits).double().numpy()
+
+    def figure_of_merit(self, heights: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """Calibrated probability (n,) that a candidate is a particle, from its two scores."""
+        calibration = self.model.calibration
+        if self.classifier is None:
+            intercept, slope = calibration.detector
+            return 1 / (1 + np.exp(-(intercept + slope * heights)))
+        intercept, slope, weight = calibration.cascade
+        return 1 / (1 + np.exp(-(intercept + slope * heights + weight * logits)))
+
+
+def patch_frame(model: Model) -> PreprocessConfig:
+    """The preprocessing of the classifier's patches: gentle, whatever the FCRN's profile is, at the patches' own scale."""
+    return PreprocessConfig(
+        particle_diameter_px=model.patches.particle_diameter_px,
+        outlier_deviations=6.0,
+        negative_stain=model.preprocess.negative_stain,
+    )

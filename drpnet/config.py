@@ -1,0 +1,153 @@
+"""Typed parameters of the pipeline, checked on construction; the Hydra schema is registered from them in `drpnet.train`.
+
+Every number of the cascade lives in one of these frozen dataclasses, never in loose keyword arguments. Lengths that
+should follow the particle are given in particle diameters (`..._diameters`), lengths that the paper or the released
+code fixes are given in pixels of the network's frame (`..._px`).
+"""
+
+from dataclasses import dataclass, field
+
+from drpnet.errors import InputError
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)
+
+
+@dataclass(frozen=True)
+class PreprocessConfig:
+    """How a micrograph becomes the network's input (paper 3.2.1; every conflict with the released code is an option)."""
+
+    scale_rule: str = "diameter"
+    """`diameter`: rescale until the particle is `particle_diameter_px` wide; `released`: the authors' integer factors."""
+    particle_diameter_px: float = 20.0
+    """Longest dimension of the particle in the network's frame."""
+    smoothing_before_px: float = 0.0
+    """Gaussian before the contrast stretch (released code: 2)."""
+    stretch_percentiles: list[float] = field(default_factory=lambda: [0.0, 100.0])
+    """Grey levels mapped to 0 and 1; [0, 100] switches the stretch off."""
+    stretch_passes: int = 0
+    """How often the stretch is applied (the released code does it twice)."""
+    mean_level: float = 0.0
+    """Shift the mean here unless it lies in [.5, .6] (released code: .55); 0 switches it off."""
+    illumination_sigma_diameters: float = 2.0
+    """Sigma of the Gaussian in Eq. 1 in particle diameters («set heuristically according to particle size»); 0: off."""
+    illumination_sigma_px: float = 0.0
+    """Sigma of Eq. 1 in pixels instead (released code: 100)."""
+    outlier_deviations: float = 0.0
+    """Clip grey levels this many robust deviations away from the median; 0: off."""
+    standardise: bool = True
+    """Subtract the median and divide by the standard deviation."""
+    eight_bit: bool = False
+    """Round to 256 levels, as the released code does after Eq. 1."""
+    smoothing_after_px: float = 0.0
+    """Gaussian before the network (the released code uses 3 or 4)."""
+    half_size_pass: bool = False
+    """Run the FCRN at half size when the particle's radius reaches 32 px, and enlarge its map (released code)."""
+    negative_stain: bool = False
+    """Particles are bright on dark: invert."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for values that cannot work."""
+        _require(
+            self.scale_rule in ("diameter", "released"),
+            f"preprocess.scale_rule is {self.scale_rule!r}; use 'diameter' or 'released'",
+        )
+        _require(
+            self.particle_diameter_px >= 4,
+            f"preprocess.particle_diameter_px is {self.particle_diameter_px}; use at least 4 (20 is the default)",
+        )
+        low, high = self.stretch_percentiles
+        _require(
+            0 <= low < high <= 100,
+            f"preprocess.stretch_percentiles is [{low}, {high}]; use two rising numbers within 0..100",
+        )
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """How maxima of the distance map become candidates (paper 3.3.1, released detection script)."""
+
+    smoothing_sigma_diameters: float = 0.1
+    """Gaussian on the distance map, in particle diameters."""
+    smoothing_sigma_px: float = 0.0
+    """The same in pixels (paper: 9 for 10005, 7 for 10017, 1 for 10061); overrides the former when above 0."""
+    threshold: float = 0.03
+    """Height T of an extended maximum above its surroundings at level 1, in units of the distance map (peak 1)."""
+    levels: int = 3
+    """Candidates are graded 1..levels: the largest k for which they are an extended maximum at k x T."""
+    minimum_level: int = 1
+    """Candidates below this level are dropped."""
+    normalise_map: bool = False
+    """Divide each map by its own maximum first (paper, released code). Finds particles on every micrograph, empty or not."""
+    minimum_distance_diameters: float = 0.6
+    """Of two candidates closer than this the weaker one is dropped."""
+    border_diameters: float = 0.0
+    """Candidates closer than this to an edge of the micrograph are dropped (released code: 1.5 R)."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for values that cannot work."""
+        _require(self.threshold > 0, f"detection.threshold is {self.threshold}; it must be above 0")
+        _require(self.levels >= 1, f"detection.levels is {self.levels}; use 1, 2 or 3")
+        _require(
+            1 <= self.minimum_level <= self.levels,
+            f"detection.minimum_level is {self.minimum_level}; use 1..{self.levels} (detection.levels)",
+        )
+        _require(
+            self.minimum_distance_diameters >= 0,
+            f"minimum distance is {self.minimum_distance_diameters} particle diameters; it must not be negative",
+        )
+
+
+@dataclass(frozen=True)
+class PatchConfig:
+    """The patches that the classifier sees."""
+
+    size_px: int = 64
+    """Edge of the patch (paper: 64)."""
+    particle_diameter_px: float = 40.0
+    """Longest dimension of the particle inside the patch (authors' boxes: 47..49 of 64)."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for values that cannot work."""
+        _require(
+            self.size_px >= 16 and self.size_px % 2 == 0,
+            f"patch size is {self.size_px}; use an even number of at least 16 (paper: 64)",
+        )
+        _require(
+            self.particle_diameter_px >= 4, f"particle_diameter_px is {self.particle_diameter_px}; use at least 4"
+        )
+
+
+@dataclass(frozen=True)
+class SelectionConfig:
+    """The unsupervised training samples of the classifier (paper 3.3.2)."""
+
+    labels: str = "confidence"
+    """`confidence`: the FCRN's own confident and unconfident detections; `deviation`: the patches' standard deviation
+    alone (the paper's rule for 10061); `truth`: matched with labelled particles (a supervised ablation)."""
+    positive_level: int = 2
+    """Positives are candidates of at least this level ..."""
+    positive_quantile: float = 0.5
+    """... whose detection score lies above this quantile of all candidates ..."""
+    positive_deviation_quantile: float = 0.1
+    """... without this share of the lowest standard deviations («removing those with low standard deviation»)."""
+    negative_quantile: float = 0.25
+    """Negatives are candidates below this quantile of the detection scores, at least R/3 away from a positive."""
+    background_share: float = 0.5
+    """Share of negatives drawn at random places far from every candidate («patches of background»)."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for values that cannot work."""
+        _require(
+            self.labels in ("confidence", "deviation", "truth"),
+            f"selection.labels is {self.labels!r}; use 'confidence', 'deviation' or 'truth'",
+        )
+        for name in ("positive_quantile", "positive_deviation_quantile", "negative_quantile", "background_share"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"selection.{name} is {value}; use a share within 0..1")
+
+
+PRESETS = {"recall": 0.2, "balanced": 0.4, "precise": 0.6}
+"""Figure-of-merit thresholds by name; people over-pick and sort out by 2D classification, hence `recall`."""

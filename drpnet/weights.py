@@ -1,0 +1,151 @@
+"""A trained cascade as one file: safetensors with everything that picking needs to know beside the tensors.
+
+The file's metadata hold, as JSON, the networks' names and arguments, the preprocessing, the detection settings, the
+calibration of the figure of merit and where the weights come from. Nothing in it is executed: only networks of this
+package are built from a file; any other network is passed in by the caller.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from drpnet.config import DetectionConfig, PatchConfig, PreprocessConfig
+from drpnet.errors import InputError
+from drpnet.io.atomic import whole_file
+from drpnet.networks import FCRN, PatchClassifier
+
+FORMAT = "drpnet-cascade-1"
+DEFAULT = "default"
+ARCHITECTURES: dict[str, type[nn.Module]] = {"drpnet.networks.FCRN": FCRN, "drpnet.networks.PatchClassifier": PatchClassifier}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Coefficients (intercept, detection score[, classifier logit]) of the logistic model of the figure of merit."""
+
+    detector: tuple[float, ...] = (-4.0, 12.0)
+    cascade: tuple[float, ...] = (-4.0, 10.0, 0.5)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The trained networks with the settings that they were trained for."""
+
+    fcrn: nn.Module
+    classifier: nn.Module | None = None
+    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    detection: DetectionConfig = field(default_factory=DetectionConfig)
+    patches: PatchConfig = field(default_factory=PatchConfig)
+    calibration: Calibration = field(default_factory=Calibration)
+    architectures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """For `fcrn` and `classifier`: {"name": dotted name, "arguments": {...}}."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Data, command, commit and metrics of the training."""
+
+
+def save_model(model: Model, path: Path) -> None:
+    """Write a model as safetensors, whole or not at all."""
+    tensors = {}
+    for part in ("fcrn", "classifier"):
+        network = getattr(model, part)
+        if network is not None:
+            for key, value in network.state_dict().items():
+                tensors[f"{part}.{key}"] = value.detach().cpu().contiguous()
+    settings = {
+        "format": FORMAT,
+        "architectures": model.architectures,
+        "preprocess": dataclasses.asdict(model.preprocess),
+        "detection": dataclasses.asdict(model.detection),
+        "patches": dataclasses.asdict(model.patches),
+        "calibration": dataclasses.asdict(model.calibration),
+        "provenance": model.provenance,
+    }
+    with whole_file(Path(path)) as temporary:
+        save_file(tensors, temporary, metadata={"drpnet": json.dumps(settings)})
+
+
+def shipped_weights() -> dict[str, Path]:
+    """Names and paths of the weights that come with the package."""
+    folder = Path(str(resources.files("drpnet") / "weights"))
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def find_weights(name_or_path: str | Path) -> Path:
+    """The file of shipped weights of that name, or the path itself; InputError when there is neither."""
+    shipped = shipped_weights()
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise InputError(
+            f"no weights {str(name_or_path)!r}: neither a file nor one of the shipped names ({', '.join(shipped)}); "
+            "train some with train.py, or leave --weights away for the default"
+        )
+    return path
+
+
+def load_model(name_or_path: str | Path, *, fcrn: nn.Module | None = None, classifier: nn.Module | None = None) -> Model:
+    """Read a model in evaluation mode; `fcrn` / `classifier` are needed for networks from outside this package.
+
+    Raises InputError for a file that is no model of ours, or whose tensors do not fit its networks.
+    """
+    path = find_weights(name_or_path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        remedy = " (a .ckpt resumes training; the weights to pick with lie beside it as weights.safetensors)"
+        raise InputError(
+            f"{path} is not a safetensors file: {error}; give --weights a file that train.py wrote"
+            + (remedy if path.suffix == ".ckpt" else "")
+        ) from None
+    try:
+        settings = json.loads(metadata["drpnet"])
+        if settings["format"] != FORMAT:
+            raise InputError(f"{path} has format {settings['format']!r}, this version reads {FORMAT!r}; update drpnet")
+        return Model(
+            fcrn=_build(path, "fcrn", settings, tensors, fcrn),
+            classifier=_build(path, "classifier", settings, tensors, classifier)
+            if "classifier" in settings["architectures"]
+            else None,
+            preprocess=PreprocessConfig(**settings["preprocess"]),
+            detection=DetectionConfig(**settings["detection"]),
+            patches=PatchConfig(**settings["patches"]),
+            calibration=Calibration(**{key: tuple(value) for key, value in settings["calibration"].items()}),
+            architectures=settings["architectures"],
+            provenance=settings["provenance"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} holds no drpnet model ({type(error).__name__}: {error}); give --weights a file that train.py wrote"
+        ) from None
+
+
+def _build(
+    path: Path, part: str, settings: dict[str, Any], tensors: dict[str, torch.Tensor], given: nn.Module | None
+) -> nn.Module:
+    """The network `part` with its tensors, in evaluation mode."""
+    architecture = settings["architectures"][part]
+    if given is None:
+        if architecture["name"] not in ARCHITECTURES:
+            raise InputError(
+                f"{path} was trained with the network {architecture['name']}, which is not part of drpnet; "
+                f"name it: python pick.py network.{part}._target_={architecture['name']} ..."
+            )
+        given = ARCHITECTURES[architecture["name"]](**architecture["arguments"])
+    state = {key.removeprefix(f"{part}."): value for key, value in tensors.items() if key.startswith(f"{part}.")}
+    try:
+        given.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise InputError(f"{path} does not fit the network {architecture['name']}: {first}") from None
+    return given.eval()
