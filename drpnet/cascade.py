@@ -10,7 +10,7 @@ from drpnet.io.picks import Candidates
 from drpnet.patches import extract_patches
 from drpnet.peaks import Peaks, find_peaks
 from drpnet.preprocess import Frame, preprocess
-from drpnet.weights import Model
+from drpnet.model import Model
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ code fixes are given in pixels of the network's frame (`..._px`).
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from drpnet.errors import InputError
 
@@ -151,3 +152,54 @@ class SelectionConfig:
 
 PRESETS = {"recall": 0.2, "balanced": 0.4, "precise": 0.6}
 """Figure-of-merit thresholds by name; people over-pick and sort out by 2D classification, hence `recall`."""
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """The facts of a data set: where it lies, how it is laid out, how large a pixel and a particle are, how it is split."""
+
+    name: str
+    root: str
+    """Folder of the entry; a simulated data set is written there once."""
+    particle_diameter: float
+    """Longest dimension in Angstrom."""
+    pixel_size: float | None = None
+    """Angstrom per pixel; None: from the header."""
+    micrographs: str = "micrographs/*.mrc"
+    """Glob below the root."""
+    coordinates: str = "particles.star"
+    """Below the root: one particles .star, or a folder of per-micrograph files."""
+    coordinate_format: str = "any"
+    """`any`: what `drpnet.io.coordinates` reads; `empiar10005`: coordinate_*_bin3.dat, binned 3x, y upwards."""
+    train: list[str] = field(default_factory=list)
+    """Names (stems) of the training micrographs; empty: all that are neither for validation nor for test."""
+    validation: list[str] = field(default_factory=list)
+    """Names of the validation micrographs; empty: a fifth of the training ones, the last in sorted order."""
+    test: list[str] = field(default_factory=list)
+    """Names of the micrographs that training never sees."""
+    limit: int = 0
+    """Use only so many micrographs for training and validation together, from `first`; 0: all."""
+    first: int = 0
+    """Where `limit` starts in the sorted list (released code: 100)."""
+    if_missing: str = "error"
+    """When the root does not exist: `error`, or `simulate` the stand-in with the parameters below."""
+    download: str = ""
+    """What to type to get the data."""
+    simulation: Any = None
+    """SimulationParameters of the data set itself (`if_missing: simulate`) or of its stand-in."""
+    simulated: bool = False
+    """The data set is a simulation by nature (nothing to warn of)."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for values that cannot work."""
+        _require(
+            self.if_missing in ("error", "simulate"),
+            f"dataset.if_missing is {self.if_missing!r}; use 'error' or 'simulate'",
+        )
+        _require(
+            self.coordinate_format in ("any", "empiar10005"),
+            f"dataset.coordinate_format is {self.coordinate_format!r}; use 'any' or 'empiar10005'",
+        )
+        _require(self.particle_diameter > 0, f"dataset.particle_diameter is {self.particle_diameter}; give it in Angstrom")
+        overlap = set(self.test) & (set(self.train) | set(self.validation))
+        _require(not overlap, f"dataset {self.name}: {sorted(overlap)} are both for test and for training")

@@ -1,0 +1,1 @@
+"""The YAML of drpnet: installed inside the wheel as `drpnet.conf`."""

@@ -1,0 +1,161 @@
+"""Lightning data modules: frames and seeded 64x64 patches for the FCRN, mined patches for the classifier."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from rich.progress import track
+from torch.utils.data import DataLoader, Dataset
+
+from drpnet.cascade import Picker
+from drpnet.config import PreprocessConfig, SelectionConfig
+from drpnet.datasets import LabelledMicrograph, LabelledSet
+from drpnet.mining import mine_samples
+from drpnet.model import Model
+from drpnet.preprocess import Frame, preprocess
+from drpnet.samples import Augmentation, DistanceMapPatches, EpochSampler, LabelledPatches
+
+log = logging.getLogger(__name__)
+
+
+class WholeFrames(Dataset):
+    """Whole micrographs for validation: (image (1, h, w), target (1, h, w), centres (n, 2), diameter in px)."""
+
+    def __init__(self, frames: Sequence[Frame], centres: Sequence[np.ndarray], target: Callable[..., np.ndarray]):
+        self.frames, self.centres, self.target = frames, centres, target
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]:
+        frame, centres = self.frames[index], self.centres[index]
+        target = self.target(frame.image.shape, centres, frame.particle_diameter_px)
+        return (
+            torch.from_numpy(frame.image)[None],
+            torch.from_numpy(target)[None],
+            torch.from_numpy(centres),
+            frame.particle_diameter_px,
+        )
+
+
+class DistanceMapDataModule(pl.LightningDataModule):
+    """Patches around the particles of the training micrographs with their distance maps; whole validation micrographs."""
+
+    def __init__(
+        self,
+        data: LabelledSet,
+        preprocess: PreprocessConfig,
+        target: Callable[[tuple[int, int], np.ndarray, float], np.ndarray],
+        patch_size: int = 64,
+        background_share: float = 0.0,
+        patches_per_epoch: int = 0,
+        batch_size: int = 16,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        num_workers: int = 0,
+    ):
+        """The labelled set, how frames and targets are made, and how patches are drawn (see `DistanceMapPatches`)."""
+        super().__init__()
+        self.data, self.preprocess, self.target = data, preprocess, target
+        self.patch_size, self.background_share, self.patches_per_epoch = patch_size, background_share, patches_per_epoch
+        self.batch_size, self.augmentation, self.seed, self.num_workers = batch_size, augmentation, seed, num_workers
+        self.train_set: DistanceMapPatches | None = None
+        self.val_set: WholeFrames | None = None
+
+    def _frames(self, micrographs: Sequence[LabelledMicrograph], name: str) -> tuple[list[Frame], list[np.ndarray]]:
+        frames, centres = [], []
+        for micrograph in track(micrographs, f"Preprocessing {name} micrographs", transient=True):
+            image, pixel_size = micrograph.read()
+            frame = preprocess(image, pixel_size, self.data.particle_diameter, self.preprocess)
+            frames.append(frame)
+            centres.append(frame.from_micrograph(micrograph.centres))
+        return frames, centres
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and preprocess the micrographs once; the frames stay in memory."""
+        if self.train_set is not None:
+            return
+        self.val_set = WholeFrames(*self._frames(self.data.validation, "validation"), self.target)
+        self.train_set = DistanceMapPatches(
+            *self._frames(self.data.train, "training"),
+            target=self.target,
+            size=self.patch_size,
+            background_share=self.background_share,
+            patches=self.patches_per_epoch,
+            augmentation=self.augmentation,
+            seed=self.seed,
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        """Patches in the order of (seed, epoch)."""
+        assert self.train_set is not None
+        return _loader(self.train_set, len(self.train_set), self.batch_size, self.seed, self.num_workers)
+
+    def val_dataloader(self) -> DataLoader:
+        """One whole micrograph a batch."""
+        assert self.val_set is not None
+        return DataLoader(self.val_set, batch_size=None)
+
+
+class ClassifierDataModule(pl.LightningDataModule):
+    """Positive and negative patches that the FCRN found in the training micrographs (paper 3.3.2)."""
+
+    def __init__(
+        self,
+        data: LabelledSet,
+        model: Model,
+        selection: SelectionConfig,
+        batch_size: int = 64,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        validation_share: float = 0.1,
+        num_workers: int = 0,
+    ):
+        """A labelled set (labels are looked at only under `selection.labels: truth`) and a model with its FCRN."""
+        super().__init__()
+        self.data, self.model, self.selection = data, model, selection
+        self.batch_size, self.augmentation, self.seed = batch_size, augmentation, seed
+        self.validation_share, self.num_workers = validation_share, num_workers
+        self.train_set: LabelledPatches | None = None
+        self.val_set: LabelledPatches | None = None
+
+    def _micrographs(self) -> Iterable[tuple[np.ndarray, float, np.ndarray]]:
+        for micrograph in track(self.data.train, "Detecting in training micrographs", transient=True):
+            yield *micrograph.read(), micrograph.centres
+
+    def setup(self, stage: str | None = None) -> None:
+        """Detect, select and cut out the patches once; validation patches come from other micrographs where possible."""
+        if self.train_set is not None:
+            return
+        picker = Picker(self.model)
+        samples = mine_samples(picker, self._micrographs(), self.data.particle_diameter, self.selection, self.seed)
+        log.info("classifier samples: %d positive, %d negative", samples.labels.sum(), (samples.labels == 0).sum())
+        last = samples.micrograph.max()
+        held_out = (
+            samples.micrograph > last - max(1, round(self.validation_share * (last + 1)))
+            if last > 0
+            else np.random.default_rng(self.seed).random(len(samples.labels)) < self.validation_share
+        )
+        self.train_set = LabelledPatches(
+            samples.patches[~held_out], samples.labels[~held_out], self.augmentation, self.seed
+        )
+        self.val_set = LabelledPatches(samples.patches[held_out], samples.labels[held_out])
+
+    def train_dataloader(self) -> DataLoader:
+        """Patches in the order of (seed, epoch)."""
+        assert self.train_set is not None
+        return _loader(self.train_set, len(self.train_set), self.batch_size, self.seed, self.num_workers)
+
+    def val_dataloader(self) -> DataLoader:
+        """Unaugmented patches."""
+        assert self.val_set is not None
+        return _loader(self.val_set, len(self.val_set), 256, 0, 0)
+
+
+def _loader(dataset: Dataset, length: int, batch_size: int, seed: int, num_workers: int) -> DataLoader:
+    sampler = EpochSampler(length, seed)
+    return DataLoader(
+        dataset, batch_size=batch_size, sampler=sampler, num_workers=num_workers, persistent_workers=num_workers > 0
+    )
