@@ -119,3 +119,18 @@ def _first_line(error: BaseException) -> str:
 def _remedy(error: BaseException) -> str:
     places = [line.strip() for line in str(error).splitlines() if "full_key" in line]
     return f"see {places[0].replace('full_key:', 'the key').strip()}" if places else "check its _target_ and arguments"
+
+
+def to_settings(config) -> PickSchema:
+    """The typed settings of a composed conf/pick.yaml; InputError when a required one is missing."""
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise InputError(f"{missing[0]} is missing; for example: python pick.py micrographs=mics/ out=picks particle_diameter=180")
+    with clear_errors():
+        return OmegaConf.to_object(config)
+
+
+def simulation_parameters(config) -> SimulationParameters:
+    """The typed, checked parameters of a composed simulation."""
+    with clear_errors():
+        return OmegaConf.to_object(config)

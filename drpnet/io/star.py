@@ -1,0 +1,145 @@
+"""STAR files (RELION 3.0 to 5): tables in, tables out; nothing half-read passes for a table."""
+
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import starfile
+
+from drpnet.errors import InputError
+from drpnet.io.atomic import whole_file
+
+# Columns of names, not numbers: "001" must not become 1.0.
+_NAMES = re.compile(r"(Name|NameNoDW|File|Metadata|MicrographCoordinates|ReferenceImage|CtfImage)$")
+
+
+@dataclass
+class _Layout:
+    """The blocks of a STAR file, its name columns, and whether comments stand where starfile expects rows."""
+
+    blocks: list[str] = field(default_factory=list)
+    name_columns: set[str] = field(default_factory=set)
+    has_stray_lines: bool = False
+
+
+def read_star(path: Path) -> dict[str, pd.DataFrame]:
+    """The blocks of a STAR file by name (`data_` is ""), each a table; a block without a loop is a table of one row.
+
+    Raises InputError for a missing, empty or foreign file, a row with too few or too many values, a repeated block.
+    """
+    path = Path(path)
+    lines = _lines(path)
+    layout = _check(path, lines)
+    try:
+        if layout.has_stray_lines:
+            with tempfile.NamedTemporaryFile("w", suffix=".star") as clean:
+                clean.write("\n".join(_clean(lines)) + "\n")
+                clean.flush()
+                blocks = starfile.read(clean.name, always_dict=True, parse_as_string=sorted(layout.name_columns))
+        else:
+            blocks = starfile.read(path, always_dict=True, parse_as_string=sorted(layout.name_columns))
+    except (ValueError, IndexError, KeyError, OSError) as reason:
+        raise InputError(f"{path} cannot be read as a STAR file ({_first_line(reason)}); write it anew") from reason
+    return {
+        name: pd.DataFrame() if block is None else block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
+        for name, block in blocks.items()
+    }
+
+
+def write_star(path: Path, blocks: Mapping[str, pd.DataFrame | Mapping[str, Any]]) -> None:
+    """Write blocks by name (a table as a loop, a mapping without one; "" gives `data_`), whole or not at all.
+
+    Floats keep nine digits and NaN is written `nan`; the same blocks give the same bytes.
+    """
+    tables = {name: block if isinstance(block, pd.DataFrame) else dict(block) for name, block in blocks.items()}
+    text = starfile.to_string(tables, float_format="%.9g", na_rep="nan")
+    body = text.split("\n", 1)[1].lstrip("\n")  # starfile's first line holds the time of day
+    if "optics" in blocks:  # RELION takes a file for 3.0 without it
+        body = re.sub(r"(?m)^data_", "# version 30001\n\ndata_", body)
+    with whole_file(path) as temporary:
+        temporary.write_text("\n" + body)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the name of the STAR file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; give a STAR file in it") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not text; give a STAR file") from None
+    except OSError as reason:
+        raise InputError(f"{path} cannot be opened ({reason.strerror}); check it and its permissions") from reason
+    if not text.strip():
+        raise InputError(f"{path} is empty; write the STAR file anew (a table without rows still has its header)")
+    return text.splitlines()
+
+
+def _is_content(line: str) -> bool:
+    return bool(line) and not line.startswith("#")
+
+
+def _clean(lines: list[str]) -> Iterator[str]:
+    """The lines without comments and blank ones, with a blank one before every block."""
+    for line in (line.strip() for line in lines):
+        if line.startswith("data_"):
+            yield ""
+        if _is_content(line):
+            yield line
+
+
+def _check(path: Path, lines: list[str]) -> _Layout:
+    layout = _Layout()
+    columns: list[str] = []
+    in_loop = in_rows = False
+    for number, line in enumerate((line.strip() for line in lines), 1):
+        if line.startswith("data_"):
+            name = line[5:]
+            if name in layout.blocks:
+                raise InputError(f"{path} line {number}: block data_{name} stands there twice; keep one")
+            layout.blocks.append(name)
+            columns, in_loop, in_rows = [], False, False
+        elif not _is_content(line):
+            layout.has_stray_lines |= in_loop and not in_rows and (bool(line) or not columns)
+        elif not layout.blocks:
+            raise InputError(f"{path} line {number}: not a STAR file, it starts with {line[:40]!r} instead of data_")
+        elif line.startswith("loop_"):
+            in_loop = True
+        elif line.startswith("_") and not in_rows:
+            label = line.split()[0][1:]
+            if label in columns:
+                raise InputError(f"{path} line {number}: column {label} stands there twice; keep one")
+            columns.append(label)
+            if _NAMES.search(label):
+                layout.name_columns.add(label)
+            if not in_loop and _count(line) < 2:
+                raise InputError(f"{path} line {number}: {label} has no value; is the file cut short?")
+        else:
+            in_rows = True
+            found = _count(line)
+            if not columns or found != len(columns):
+                raise InputError(
+                    f"{path} line {number}: {found} values for {len(columns)} columns; is the file cut short?"
+                )
+    if not layout.blocks:
+        raise InputError(f"{path} has no data_ block; give a STAR file")
+    return layout
+
+
+def _count(line: str) -> int:
+    if not any(mark in line for mark in "\"'#"):
+        return len(line.split())
+    try:
+        return len(shlex.split(line, comments=True))
+    except ValueError:
+        return -1
+
+
+def _first_line(reason: Exception) -> str:
+    return str(reason).strip().splitlines()[0] if str(reason).strip() else type(reason).__name__
