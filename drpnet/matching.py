@@ -1,9 +1,9 @@
 """Picks against truth: who found whom under the published rules, and what precision, recall and F follow.
 
-Centres are `(n, 2)` arrays in (y, x) pixels; every distance is in the same pixels. Which rule was used moves F more than
-the picker does, so no number leaves `drpnet.evaluate` without its rule. Empty sides: with picks or truth missing on one
-side precision, recall and F are 0; nothing to find and nothing picked is a right answer, so all three are 1 (as the Dice
-coefficient of two empty masks is usually defined).
+Centres are `(n, 2)` arrays in (y, x) pixels; every distance is in the same pixels. The rule moves F more than
+the picker does, so no number leaves `drpnet.evaluate` without its rule. Empty sides: with picks or truth
+missing precision, recall and F are 0; nothing to find and nothing picked is right, so all three are 1
+(as the Dice coefficient of two empty masks is usually defined).
 """
 
 from collections import deque
@@ -20,7 +20,7 @@ from drpnet.errors import InputError
 
 @dataclass(frozen=True)
 class Matching:
-    """Pairs: pick_index (m,), truth_index (m,) into the two sets, distance (m,) in px; ordered by pick_index."""
+    """Pairs: pick_index (m,) and truth_index (m,) into the two sets, distance (m,) in px; by rising pick."""
 
     pick_index: np.ndarray
     truth_index: np.ndarray
@@ -29,7 +29,7 @@ class Matching:
 
 @dataclass(frozen=True)
 class ScoredCurve:
-    """Precision, recall and F (t,) of the picks that score at least thresholds (t,), which fall from first to last."""
+    """Precision, recall and F (t,) of the picks that score at least thresholds (t,), which fall."""
 
     thresholds: np.ndarray
     precision: np.ndarray
@@ -52,13 +52,13 @@ def check_radius(radius: float) -> float:
     """The radius in px if a match can happen within it; InputError unless it is above 0 and finite."""
     if not (np.isfinite(radius) and radius > 0):
         raise InputError(
-            f"the matching radius is {radius}; give a number of pixels above 0, usually half the particle diameter"
+            f"the matching radius is {radius}; give pixels above 0, usually half the particle diameter"
         )
     return float(radius)
 
 
 def neighbour_pairs(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
-    """Every (pick, truth) pair of centres (n, 2) and (k, 2) at most `radius` px apart, each centre as often as it occurs.
+    """Every (pick, truth) pair of centres (n, 2) and (k, 2) at most `radius` px apart.
 
     Raises InputError for positions that are not finite and for a radius that is not above 0.
     """
@@ -78,7 +78,7 @@ def neighbour_pairs(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matc
 
 
 def match_one_to_one(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
-    """The largest set of disjoint (pick, truth) pairs at most `radius` px apart; among the largest, the shortest in total.
+    """The most disjoint (pick, truth) pairs at most `radius` px apart; of those sets the shortest in total.
 
     Picks (n, 2) and truth (k, 2) in (y, x). Solved exactly for each connected group of neighbours.
     """
@@ -133,7 +133,7 @@ def match_topaz(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching
 
 
 def match_in_truth_order(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
-    """DeepPicker's rule: each labelled particle in turn takes its nearest free pick closer than `radius`, strictly."""
+    """DeepPicker's rule: each labelled particle in turn takes its nearest free pick closer than `radius`."""
     pairs = neighbour_pairs(picks, truth, radius)
     owner: dict[int, tuple[int, float]] = {}
     done: set[int] = set()
@@ -153,10 +153,10 @@ def match_in_truth_order(picks: np.ndarray, truth: np.ndarray, radius: float) ->
 def true_in_score_order(
     picks: np.ndarray, truth: np.ndarray, radius: float, scores: np.ndarray
 ) -> np.ndarray:
-    """Boolean (n,): picks that raise the largest one-to-one matching when they are added from the best score (n,) down.
+    """Boolean (n,): picks that enlarge the one-to-one matching when added from the best score (n,) down.
 
-    A pick that counts goes on counting when weaker ones join (augmenting paths), so the number of true picks above any
-    threshold is what `match_one_to_one` finds among the picks above it: a curve from these flags needs no second matching.
+    A pick that counts goes on counting when weaker ones join (augmenting paths), so the number of true picks
+    above any threshold is what `match_one_to_one` finds among them: a curve needs no second matching.
     """
     pairs = neighbour_pairs(picks, truth, radius)
     neighbours: list[list[int]] = [[] for _ in range(len(picks))]
@@ -171,7 +171,7 @@ def true_in_score_order(
 
 
 def _augment(start: int, neighbours: list[list[int]], owner: dict[int, int], holds: dict[int, int]) -> bool:
-    """Give pick `start` a particle, moving other picks to free ones along the way; False when there is no way."""
+    """Give pick `start` a particle, moving other picks to free ones on the way; False when there is none."""
     came_from: dict[int, int] = {}
     queue = deque([start])
     while queue:
@@ -195,19 +195,19 @@ def _augment(start: int, neighbours: list[list[int]], owner: dict[int, int], hol
 
 
 def outside_border(centres: np.ndarray, shape: tuple[int, int], border: float) -> np.ndarray:
-    """Boolean (n,): centres (n, 2) in (y, x) at least `border` px away from every edge pixel's centre of an (h, w) image.
+    """Boolean (n,): centres (n, 2) in (y, x) at least `border` px from every edge pixel of an (h, w) image.
 
-    A centre beyond the image lies in no inner area, so it is False also for border 0. InputError for a negative border.
+    A centre beyond the image is False also for border 0. InputError for a negative border.
     """
     if not border >= 0:
         raise InputError(f"the border is {border} px; give 0 (whole micrograph) or more")
     centres = _checked(centres, "centres")
     last = np.asarray(shape) - 1
-    return ((centres >= border) & (centres <= last - border)).all(axis=1)
+    return np.asarray(((centres >= border) & (centres <= last - border)).all(axis=1))
 
 
 def precision_recall_f(tp: float, n_picks: float, n_truth: float) -> tuple[float, float, float]:
-    """Precision, recall and F = 2PR / (P + R) of `tp` pairs; 0 for an empty side, 1 when both are empty (see above)."""
+    """Precision, recall and F = 2PR / (P + R) of `tp` pairs; 0 for an empty side, 1 when both are."""
     if not n_picks and not n_truth:
         return 1.0, 1.0, 1.0
     precision = tp / n_picks if n_picks else 0.0
@@ -221,7 +221,7 @@ def f_measure(precision: float, recall: float) -> float:
 
 
 def precision_recall_curve(scores: np.ndarray, is_true: np.ndarray, n_truth: int) -> ScoredCurve:
-    """Precision, recall and F at every distinct score; scores (n,) and is_true (n,) of the picks of all micrographs.
+    """Precision, recall and F at every distinct score; scores (n,) and is_true (n,) of all picks.
 
     Picks with equal scores enter together. Raises InputError for scores that are NaN.
     """
@@ -241,7 +241,7 @@ def precision_recall_curve(scores: np.ndarray, is_true: np.ndarray, n_truth: int
 
 
 def average_precision(scores: np.ndarray, is_true: np.ndarray, n_truth: int) -> float | None:
-    """Sum of precision times the step in recall over falling scores, without interpolation; None without truth.
+    """Sum of precision times the step in recall over falling scores, not interpolated; None without truth.
 
     Particles that no pick finds at any score count as recall never reached.
     """
@@ -251,12 +251,10 @@ def average_precision(scores: np.ndarray, is_true: np.ndarray, n_truth: int) -> 
     return float(np.sum(np.diff(curve.recall, prepend=0.0) * curve.precision))
 
 
-def best_threshold(
-    scores: np.ndarray, is_true: np.ndarray, n_truth: int
-) -> tuple[float | None, float | None]:
-    """The score whose picks at or above it have the greatest F, and that F; the higher of equals; None without picks."""
+def best_threshold(scores: np.ndarray, is_true: np.ndarray, n_truth: int) -> tuple[float | None, float]:
+    """The score at and above which picks have the greatest F, and that F; without picks None and their F."""
     curve = precision_recall_curve(scores, is_true, n_truth)
     if not len(curve.thresholds):
-        return None, None
+        return None, precision_recall_f(0, 0, n_truth)[2]
     best = int(np.argmax(curve.f_measure))
     return float(curve.thresholds[best]), float(curve.f_measure[best])

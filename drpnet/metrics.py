@@ -1,4 +1,4 @@
-"""torchmetrics on top of `drpnet.matching`: summed states, so that every process may see other micrographs."""
+"""torchmetrics on top of `drpnet.matching`: summed states, so every process may see other micrographs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +16,9 @@ Centres = Tensor | np.ndarray | Sequence[Sequence[float]]
 class MatchedPeakFMeasure(Metric):
     """F of one-to-one matches within `radius_px`, pooled over every micrograph of every process.
 
-    `update(picks, truth)` takes the centres (n, 2) and (k, 2) of one micrograph, both in the same order (y, x) and pixels.
-    `compute()` is 0 when either side is empty and 1 when both are. In a MetricCollection the three metrics of this module
-    share their states. Raises InputError for a radius that is not above 0 and for positions that are not finite.
+    `update(picks, truth)` takes centres (n, 2) and (k, 2) in (y, x) of one micrograph, in the same pixels.
+    `compute()` is 0 when either side is empty and 1 when both are. In a MetricCollection the three metrics of
+    this module share their states. Raises InputError for a radius not above 0 and for non-finite positions.
     """
 
     is_differentiable = False

@@ -31,7 +31,7 @@ def centres(most: int):
 
 
 def brute_force(picks: np.ndarray, truth: np.ndarray, radius: float) -> tuple[int, float]:
-    """Most pairs, and the least total distance among those, over every injection of the smaller set into the larger."""
+    """Most pairs, and the least total distance among those, over every injection of the smaller set."""
     small, large = (picks, truth) if len(picks) <= len(truth) else (truth, picks)
     best = (0, 0.0)
     for choice in permutations(range(len(large)), len(small)):
@@ -194,5 +194,6 @@ def test_average_precision_counts_every_true_pick_at_its_threshold(rows, missed)
 def test_picks_without_a_score_are_refused_and_no_pick_has_no_threshold():
     with pytest.raises(InputError, match="1 picks have no score"):
         average_precision(np.array([1.0, np.nan]), np.array([True, True]), 2)
-    assert best_threshold(np.empty(0), np.empty(0, bool), 3) == (None, None)
+    assert best_threshold(np.empty(0), np.empty(0, bool), 3) == (None, 0)
+    assert best_threshold(np.empty(0), np.empty(0, bool), 0) == (None, 1)
     assert average_precision(np.empty(0), np.empty(0, bool), 3) == 0
