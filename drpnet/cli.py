@@ -60,9 +60,9 @@ def run_picking(config) -> None:
     """What pick.py does with its composed configuration; exits with status 1 when a micrograph failed."""
     with _user_errors():
         from drpnet.pick import pick, print_result
-        from drpnet.schema import to_settings
+        from drpnet.schema import pick_settings
 
-        settings = to_settings(config)
+        settings = pick_settings(config)
         result = pick(settings)
         print_result(result, Path(settings.out))
     if result.failures:
@@ -164,12 +164,13 @@ def simulate(
 ) -> None:
     """Simulate micrographs with known particles; further arguments KEY=VALUE change the simulation's parameters."""
     with _user_errors():
-        from drpnet.schema import simulation_parameters
+        from drpnet.schema import build
         from drpnet.simulate import simulate as run
+        from drpnet.simulation.parameters import SimulationParameters
 
         overrides = [f"dataset.simulation.{argument}" for argument in context.args]
         config = _compose("train", [f"simulation@dataset.simulation={preset}", "dataset=simulated_trpv1", *overrides])
-        run(simulation_parameters(config.dataset.simulation), out)
+        run(build(SimulationParameters, config.dataset.simulation), out)
     typer.echo(f"wrote {out / 'micrographs'}, {out / 'particles.star'} and {out / 'micrographs.star'}")
 
 

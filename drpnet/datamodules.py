@@ -91,7 +91,7 @@ class DistanceMapDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Patches in the order of (seed, epoch)."""
         assert self.train_set is not None
-        return _loader(self.train_set, len(self.train_set), self.batch_size, self.seed, self.num_workers)
+        return loader(self.train_set, self.batch_size, self.seed, self.num_workers)
 
     def val_dataloader(self) -> DataLoader:
         """One whole micrograph a batch."""
@@ -146,16 +146,19 @@ class ClassifierDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Patches in the order of (seed, epoch)."""
         assert self.train_set is not None
-        return _loader(self.train_set, len(self.train_set), self.batch_size, self.seed, self.num_workers)
+        return loader(self.train_set, self.batch_size, self.seed, self.num_workers)
 
     def val_dataloader(self) -> DataLoader:
         """Unaugmented patches."""
         assert self.val_set is not None
-        return _loader(self.val_set, len(self.val_set), 256, 0, 0)
+        return loader(self.val_set, 256, 0)
 
 
-def _loader(dataset: Dataset, length: int, batch_size: int, seed: int, num_workers: int) -> DataLoader:
-    sampler = EpochSampler(length, seed)
+def loader(
+    dataset: DistanceMapPatches | LabelledPatches, batch_size: int, seed: int, num_workers: int = 0
+) -> DataLoader:
+    """Batches of seeded patches in the order of (seed, epoch)."""
+    sampler = EpochSampler(len(dataset), seed)
     return DataLoader(
         dataset, batch_size=batch_size, sampler=sampler, num_workers=num_workers, persistent_workers=num_workers > 0
     )

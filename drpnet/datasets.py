@@ -12,7 +12,6 @@ from drpnet.errors import InputError
 from drpnet.io.coordinates import read_coordinate_set, read_empiar10005
 from drpnet.io.micrographs import read_micrograph
 from drpnet.simulation.dataset import simulate_dataset
-from drpnet.simulation.parameters import SimulationParameters
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | N
                 config, name=f"{config.name}_simulated", micrographs="micrographs/*.mrc", coordinates="particles.star",
                 coordinate_format="any", pixel_size=None, train=[], validation=[], test=[], limit=0, first=0,
             )  # fmt: skip
-        simulate_dataset(SimulationParameters(**config.simulation), root, progress)
+        simulate_dataset(config.simulation, root, progress)
     if not root.is_dir():
         raise InputError(
             f"dataset {config.name} is not at {root}; {config.download or 'put it there'}, set dataset.root, "

@@ -39,7 +39,7 @@ class Calibration:
 class Model:
     """The trained networks with the settings that they were trained for."""
 
-    fcrn: nn.Module
+    fcrn: nn.Module | None = None
     classifier: nn.Module | None = None
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     detection: DetectionConfig = field(default_factory=DetectionConfig)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from drpnet.io.atomic import whole_file
+from drpnet.io.atomic import write_bytes
 from drpnet.preprocess import rescale
 
 GREEN, RED, YELLOW, CYAN = (64, 220, 96), (255, 80, 72), (255, 208, 40), (80, 200, 255)
@@ -46,8 +46,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     """Write a picture as its suffix says (.png, .jpg), whole or not at all."""
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG", quality=85)
-    with whole_file(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def draw_truth(

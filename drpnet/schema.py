@@ -1,29 +1,42 @@
 """The Hydra schema: every key of conf/ with its type, so that a typo in YAML or on the command line is an error."""
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, InstantiationException
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING as OMEGACONF_MISSING
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from drpnet.config import DatasetConfig, DetectionConfig, PatchConfig, PreprocessConfig, SelectionConfig
 from drpnet.errors import InputError
 from drpnet.simulation.parameters import SimulationParameters
 
+T = TypeVar("T")
+STAGES = ("fcrn", "classifier")
 
-@dataclass(frozen=True)
-class DatasetSchema(DatasetConfig):
-    """DatasetConfig with typed simulation parameters."""
 
-    name: str = MISSING
-    root: str = MISSING
-    particle_diameter: float = MISSING
-    simulation: SimulationParameters | None = None
+def _editable(cls: type) -> type:
+    """The fields of a frozen dataclass without its freezing (OmegaConf makes frozen ones read-only) and its checks."""
+    hints = get_type_hints(cls)
+    fields = []
+    for item in dataclasses.fields(cls):
+        if item.default_factory is not dataclasses.MISSING:
+            default = field(default_factory=item.default_factory)
+        else:
+            default = field(default=OMEGACONF_MISSING if item.default is dataclasses.MISSING else item.default)
+        fields.append((item.name, hints[item.name], default))
+    return dataclasses.make_dataclass(f"{cls.__name__}Schema", fields)
+
+
+def _node(cls: type) -> Any:
+    """A schema field whose keys and types are those of a parameter dataclass."""
+    return field(default_factory=_editable(cls))
 
 
 @dataclass
@@ -31,23 +44,38 @@ class TrainSchema:
     """conf/train.yaml."""
 
     name: str = "train"
-    stage: str = MISSING
+    stage: str = OMEGACONF_MISSING
     seed: int = 0
     data_root: str = "data"
     fcrn_weights: str | None = None
     resume: str | None = None
-    dataset: DatasetSchema = field(default_factory=DatasetSchema)
-    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
-    detection: DetectionConfig = field(default_factory=DetectionConfig)
-    patches: PatchConfig = field(default_factory=PatchConfig)
-    selection: SelectionConfig = field(default_factory=SelectionConfig)
-    target: Any = MISSING
-    network: Any = MISSING
-    module: Any = MISSING
-    datamodule: Any = MISSING
-    trainer: Any = MISSING
+    dataset: Any = _node(DatasetConfig)
+    preprocess: Any = _node(PreprocessConfig)
+    detection: Any = _node(DetectionConfig)
+    patches: Any = _node(PatchConfig)
+    selection: Any = _node(SelectionConfig)
+    target: Any = OMEGACONF_MISSING
+    network: Any = OMEGACONF_MISSING
+    module: Any = OMEGACONF_MISSING
+    datamodule: Any = OMEGACONF_MISSING
+    trainer: Any = OMEGACONF_MISSING
     logger: Any = None
     callbacks: Any = None
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The typed, checked part of conf/train.yaml; what is instantiated stays in the composed configuration."""
+
+    stage: str
+    seed: int
+    fcrn_weights: str | None
+    resume: str | None
+    dataset: DatasetConfig
+    preprocess: PreprocessConfig
+    detection: DetectionConfig
+    patches: PatchConfig
+    selection: SelectionConfig
 
 
 @dataclass
@@ -62,9 +90,9 @@ class NetworksSchema:
 class PickSchema:
     """conf/pick.yaml; the flags of `drpnet pick` have the same names."""
 
-    micrographs: str = MISSING
-    out: str = MISSING
-    particle_diameter: float = MISSING
+    micrographs: str = OMEGACONF_MISSING
+    out: str = OMEGACONF_MISSING
+    particle_diameter: float = OMEGACONF_MISSING
     pixel_size: float | None = None
     weights: str = "default"
     classifier: bool = True
@@ -78,8 +106,8 @@ class PickSchema:
     workers: int = 1
     overlay: bool = False
     seed: int = 0
-    preprocess: PreprocessConfig | None = None
-    detection: DetectionConfig | None = None
+    preprocess: Any = None
+    detection: Any = None
     network: NetworksSchema = field(default_factory=NetworksSchema)
 
 
@@ -121,16 +149,49 @@ def _remedy(error: BaseException) -> str:
     return f"see {places[0].replace('full_key:', 'the key').strip()}" if places else "check its _target_ and arguments"
 
 
-def to_settings(config) -> PickSchema:
+def build(cls: type[T], node: Any) -> T:
+    """A parameter dataclass from a composed node: types converted, unknown keys and wrong values refused."""
+    with clear_errors():
+        typed = OmegaConf.merge(OmegaConf.structured(_editable(cls)), node or {})
+        missing = sorted(OmegaConf.missing_keys(typed))
+        if missing:
+            raise InputError(f"{missing[0]} of {cls.__name__} is missing; give it a value")
+        values = OmegaConf.to_container(typed, resolve=True)
+        assert isinstance(values, dict)
+        return cls(**{str(key): value for key, value in values.items()})
+
+
+def train_settings(config: DictConfig) -> TrainSettings:
+    """The typed settings of a composed conf/train.yaml."""
+    if OmegaConf.is_missing(config, "stage"):
+        raise InputError("stage is missing; choose model=fcrn or model=classifier")
+    if config.stage not in STAGES:
+        raise InputError(f"stage is {config.stage!r}; use {' or '.join(STAGES)} (choose model=fcrn or model=classifier)")
+    dataset = build(DatasetConfig, config.dataset)
+    if dataset.simulation is not None:
+        dataset = dataclasses.replace(dataset, simulation=build(SimulationParameters, dataset.simulation))
+    return TrainSettings(
+        stage=config.stage,
+        seed=config.seed,
+        fcrn_weights=config.fcrn_weights,
+        resume=config.resume,
+        dataset=dataset,
+        preprocess=build(PreprocessConfig, config.preprocess),
+        detection=build(DetectionConfig, config.detection),
+        patches=build(PatchConfig, config.patches),
+        selection=build(SelectionConfig, config.selection),
+    )
+
+
+def pick_settings(config: DictConfig) -> PickSchema:
     """The typed settings of a composed conf/pick.yaml; InputError when a required one is missing."""
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise InputError(f"{missing[0]} is missing; for example: python pick.py micrographs=mics/ out=picks particle_diameter=180")
     with clear_errors():
-        return OmegaConf.to_object(config)
-
-
-def simulation_parameters(config) -> SimulationParameters:
-    """The typed, checked parameters of a composed simulation."""
-    with clear_errors():
-        return OmegaConf.to_object(config)
+        settings: PickSchema = OmegaConf.to_object(config)
+    if settings.preprocess is not None:
+        settings.preprocess = build(PreprocessConfig, settings.preprocess)
+    if settings.detection is not None:
+        settings.detection = build(DetectionConfig, settings.detection)
+    return settings

@@ -1,0 +1,71 @@
+"""Picking labelled micrographs in memory: scores, and the calibration of the figure of merit."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from drpnet.calibration import fit_logistic
+from drpnet.cascade import Picker
+from drpnet.config import PRESETS
+from drpnet.datasets import LabelledMicrograph
+from drpnet.evaluate import score_micrographs
+from drpnet.io.picks import Candidates
+from drpnet.matching import match_one_to_one
+from drpnet.model import Calibration, Model
+
+log = logging.getLogger(__name__)
+Picked = tuple[Candidates, float]
+"""The candidates of a micrograph and the matching radius, half a particle diameter, in its pixels."""
+
+
+def pick_all(model: Model, micrographs: Sequence[LabelledMicrograph], diameter: float, text: str) -> list[Picked]:
+    """All candidates of every micrograph, with a progress bar called `text`."""
+    picker, picked = Picker(model), []
+    for micrograph in track(micrographs, text, transient=True):
+        image, pixel_size = micrograph.read()
+        picked.append((picker.pick(image, pixel_size, diameter), diameter / pixel_size / 2))
+    return picked
+
+
+def score(picked: Sequence[Picked], micrographs: Sequence[LabelledMicrograph]) -> dict[str, Any]:
+    """One-to-one scores within half a diameter at the balanced figure of merit.
+
+    Average precision and the best threshold look at all candidates.
+    """
+
+    def scored(threshold: float) -> dict[str, Any]:
+        fields = {}
+        for (found, radius), micrograph in zip(picked, micrographs, strict=True):
+            kept = found.figure_of_merit >= threshold
+            fields[micrograph.stem] = (found.centres[kept], found.figure_of_merit[kept], micrograph.centres, radius)
+        return score_micrographs(fields)
+
+    every, balanced = scored(0.0), scored(PRESETS["balanced"])
+    over_all = ("average_precision", "best_threshold", "best_f_measure")
+    balanced |= {key: every[key] for key in over_all} | {"threshold": PRESETS["balanced"]}
+    for row, all_row in zip(balanced["per_micrograph"], every["per_micrograph"], strict=True):
+        row |= {key: all_row[key] for key in over_all}
+    return balanced
+
+
+def calibrate(model: Model, micrographs: Sequence[LabelledMicrograph], diameter: float) -> Model:
+    """The model with its figure of merit fitted on labelled micrographs, with and without the classifier."""
+    features, is_true = [], []
+    picked = pick_all(model, micrographs, diameter, "Calibrating the figure of merit")
+    for (found, radius), micrograph in zip(picked, micrographs, strict=True):
+        hit = np.zeros(len(found.centres), bool)
+        hit[match_one_to_one(found.centres, micrograph.centres, radius).pick_index] = True
+        probability = np.clip(found.classifier_score, 1e-9, 1 - 1e-9)
+        features.append(np.stack([found.detection_score, np.log(probability / (1 - probability))], axis=1))
+        is_true.append(hit)
+    table, labels = np.concatenate(features), np.concatenate(is_true)
+    if not 0 < labels.sum() < len(labels):
+        log.warning("the figure of merit stays uncalibrated: %d of %d candidates are true", labels.sum(), len(labels))
+        return model
+    detector = fit_logistic(table[:, :1], labels)
+    cascade = (*detector, 0.0) if model.classifier is None else fit_logistic(table, labels)
+    return replace(model, calibration=Calibration(detector, cascade))
