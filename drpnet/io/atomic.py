@@ -9,9 +9,11 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a hidden temporary path beside `path` with the same suffixes; it replaces `path` when the body succeeds.
+    """Yield a hidden temporary path beside `path` with the same suffixes; it replaces `path` when the body
+    succeeds.
 
-    Makes parent folders. Whatever the body raises removes the temporary file and leaves an older `path` as it was.
+    Makes parent folders. Whatever the body raises removes the temporary file and leaves an older `path` as it
+    was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,3 +23,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)

@@ -1,182 +1,155 @@
-"""Coordinates of any picker: .star, .box, .csv and plain text become centres (y, x) in the micrograph's own pixels."""
+"""Read the particle centres of many micrographs: a folder of coordinate files, or one particles .star."""
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from drpnet.errors import InputError
-from drpnet.io.micrographs import SUFFIXES, stem_of
+from drpnet.io.coordinate_files import (
+    BOX,
+    CSV,
+    TEXT,
+    Coordinates,
+    particle_table,
+    read_coordinates,
+    read_empiar10005,
+    require_inside,
+    star_coordinates,
+)
+from drpnet.io.paths import locate, tree_and_stem, walk
 from drpnet.io.star import read_star
 
-FORMATS = (".star", ".box", ".csv", ".txt", ".coord")
-_SUFFIX = re.compile(r"_(autopick|manualpick|extract|topaz|csparc_picks|picks|particles)$")
-_UID = re.compile(r"^\d{15,}_")
+__all__ = ["Coordinates", "read_coordinate_set", "read_coordinates", "read_empiar10005", "require_inside"]
 
-
-@dataclass(frozen=True)
-class Coordinates:
-    """Centres (n, 2) (y, x), 0-based, and the figure of merit (n,) where the file has one."""
-
-    centres: np.ndarray
-    scores: np.ndarray | None = None
-
-
-def read_coordinates(path: Path) -> Coordinates:
-    """Coordinates of one micrograph from a .star (RELION), .box (EMAN: corner x, y, width, height), .csv or two-column text.
-
-    Raises InputError for what cannot be read and for coordinates that are not finite.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix == ".star":
-        table = _star_particles(path)
-        return _from_table(path, table)
-    if suffix == ".box":
-        rows = _numbers(path)
-        if rows.shape[1] < 4:
-            raise InputError(f"{path} has {rows.shape[1]} columns; an EMAN .box has corner x, y, width, height")
-        centres = np.stack([rows[:, 1] + rows[:, 3] / 2, rows[:, 0] + rows[:, 2] / 2], axis=1)
-        return _checked(path, centres, rows[:, 4] if rows.shape[1] > 4 else None)
-    if suffix == ".csv":
-        return _from_csv(path)
-    if suffix in (".txt", ".coord"):
-        rows = _numbers(path)
-        return _checked(path, rows[:, 1::-1], rows[:, 2] if rows.shape[1] == 3 else None)
-    raise InputError(f"{path} has an unknown suffix; coordinates are read from {', '.join(FORMATS)}")
+_PICK_SUFFIX = re.compile(r"_(autopick|manualpick|extract|topazpicks?|picks|candidates|coords)$")
+_INDEX = re.compile(r"coords_suffix_\w+\.star")
+# The formats of a folder: the first kind that is there is the one that counts.
+_KINDS: tuple[Callable[[Path], bool], ...] = (
+    lambda path: path.name.endswith("_autopick.star"),
+    lambda path: path.suffix.lower() == ".star",
+    lambda path: path.suffix.lower() in BOX,
+    lambda path: path.suffix.lower() in (".coord", ".coords"),
+    lambda path: path.suffix.lower() in CSV,
+    lambda path: path.suffix.lower() in TEXT,
+)
+_Place = tuple[Path, str]
 
 
 def read_coordinate_set(source: Path) -> dict[str, Coordinates]:
-    """Coordinates by micrograph: a folder tree of per-micrograph files, or one .star with rlnMicrographName.
+    """Centres by micrograph stem, or "<folder>/<stem>" for a stem that occurs in several folders.
 
-    Keys are stems without suffixes such as _autopick; where the same stem occurs in two folders, `<folder>/<stem>`. In a
-    pick folder of ours the *_autopick.star files are read and its candidates and particles.star are not.
+    `source` is a folder with one file a micrograph (searched with its subfolders; a picker's suffix such as
+    _autopick is left out), one particles .star, a RELION autopick.star index, or one coordinate file. In a
+    folder the first of these kinds counts: *_autopick.star, other .star, .box, .coord, .csv, .txt; a
+    particles .star only where no star is for one micrograph. Raises InputError when there are none, one
+    cannot be read or two are for the same micrograph.
     """
     source = Path(source)
     if source.is_dir():
-        return _from_folder(source)
-    if not source.is_file():
-        raise InputError(f"{source} does not exist; give a folder of coordinate files or one particles .star")
-    if source.suffix.lower() == ".star":
-        table = _star_particles(source)
-        if "rlnMicrographName" in table.columns:
-            names = table["rlnMicrographName"].astype(str).to_numpy()
-            keys = _unique_keys(list(dict.fromkeys(names)))
-            return {keys[name]: _from_table(source, table[names == name]) for name in keys}
-    return {_stem(source): read_coordinates(source)}
-
-
-def _from_folder(folder: Path) -> dict[str, Coordinates]:
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in FORMATS and not p.name.startswith("."))
-    files = [p for p in files if "candidates" not in p.relative_to(folder).parts[:-1]]
-    own = [p for p in files if p.name.endswith("_autopick.star") and not p.name.startswith("coords_suffix")]
-    files = own or [p for p in files if p.name not in ("particles.star", "autopick.star", "micrographs.star")]
-    if not files:
-        single = folder / "particles.star"
-        if single.is_file():
-            return read_coordinate_set(single)
-        raise InputError(f"{folder} holds no coordinate files ({', '.join(FORMATS)}); give another folder or a particles .star")
-    keys = _unique_keys([str(p.relative_to(folder).with_name(_stem(p))) for p in files])
-    return {key: read_coordinates(path) for key, path in zip(keys.values(), files, strict=True)}
-
-
-def _unique_keys(names: list[str]) -> dict[str, str]:
-    """For every name its stem, or folder/stem where two folders hold the same stem."""
-    stems = [_stem(Path(name)) for name in names]
+        places = _from_folder(source)
+    elif source.suffix.lower() == ".star":
+        places = _from_star(source, read_star(source))
+    else:
+        places = [(_place(source, source.parent), read_coordinates(source))]
+    count = Counter(place for place, _ in places)
+    for (tree, stem), times in count.items():
+        if times > 1:
+            raise InputError(
+                f"{source} has {times} coordinate files for micrograph {tree / stem}; keep one of them"
+            )
+    stems = Counter(stem for (_, stem), _ in places)
     return {
-        name: stem if stems.count(stem) == 1 else str(Path(name).with_name(stem))
-        for name, stem in zip(names, stems, strict=True)
+        stem if stems[stem] == 1 else (tree / stem).as_posix(): coordinates
+        for (tree, stem), coordinates in places
     }
 
 
-def _stem(path: Path) -> str:
-    name = path.name
-    if name.lower().endswith(SUFFIXES):
-        name = stem_of(name)
-    elif path.suffix.lower() in FORMATS:
-        name = path.name[: -len(path.suffix)]
-    # cryoSPARC puts a long number before the micrograph's name when it exports
-    return _UID.sub("", _SUFFIX.sub("", name))
+def _from_folder(folder: Path) -> list[tuple[_Place, Coordinates]]:
+    files = [path for path in walk(folder) if not _INDEX.fullmatch(path.name)]
+    for kind in _KINDS:
+        chosen = [path for path in files if kind(path)]
+        if chosen and chosen[0].suffix.lower() == ".star":
+            places = _from_stars(folder, chosen)
+        else:
+            places = [(_place(path, folder), read_coordinates(path)) for path in chosen]
+        if places:
+            return places
+    raise InputError(
+        f"{folder} holds no coordinates (.star, .box, .coord, .csv, .txt); give the folder or .star that does"
+    )
 
 
-def _star_particles(path: Path) -> pd.DataFrame:
-    """The table with coordinates; an empty loop with the right columns is a micrograph without particles."""
-    blocks = read_star(path)
-    for table in blocks.values():
-        if {"rlnCoordinateX", "rlnCoordinateY"} <= set(table.columns):
-            return table
-    raise InputError(f"{path} has no columns rlnCoordinateX and rlnCoordinateY; give a .star of picks or particles")
+def _from_stars(folder: Path, stars: list[Path]) -> list[tuple[_Place, Coordinates]]:
+    single: list[tuple[_Place, Coordinates]] = []
+    sets: list[tuple[Path, pd.DataFrame]] = []
+    for star in stars:
+        blocks = read_star(star)
+        if _is_other(blocks):
+            continue
+        table = particle_table(star, blocks)
+        if not _is_single(star, table):
+            sets.append((star, table))
+        else:
+            single.append((_place(star, folder), star_coordinates(star, table)))
+    if single or not sets:
+        return single
+    return [place for star, table in sets for place in _split(star, table)]
 
 
-def _from_table(path: Path, table: pd.DataFrame) -> Coordinates:
-    try:
-        centres = table[["rlnCoordinateY", "rlnCoordinateX"]].to_numpy(float)
-        scores = (
-            table["rlnAutopickFigureOfMerit"].to_numpy(float) if "rlnAutopickFigureOfMerit" in table.columns else None
+def _is_single(star: Path, table: pd.DataFrame) -> bool:
+    """Whether a star is for one micrograph; RELION's *_extract.star, too, names its micrograph in every row."""
+    if "rlnMicrographName" not in table:
+        return True
+    stems = {tree_and_stem(str(name))[1] for name in table["rlnMicrographName"].unique()}
+    return stems == {_PICK_SUFFIX.sub("", star.stem)}
+
+
+def _is_other(blocks: dict[str, pd.DataFrame]) -> bool:
+    """Whether a star is none of coordinates by its nature: a list of micrographs, a RELION job, pipeline or
+    index.
+    """
+    columns = {column for table in blocks.values() for column in table.columns}
+    lists = {
+        "rlnMicrographName",
+        "rlnMicrographMovieName",
+        "rlnJobTypeLabel",
+        "rlnJobType",
+        "rlnPipeLineJobCounter",
+    }
+    return "rlnCoordinateX" not in columns and bool(columns & lists or "output_nodes" in blocks)
+
+
+def _from_star(star: Path, blocks: dict[str, pd.DataFrame]) -> list[tuple[_Place, Coordinates]]:
+    index = blocks.get("coordinate_files")
+    if index is not None and {"rlnMicrographName", "rlnMicrographCoordinates"} <= set(index.columns):
+        return [
+            (tree_and_stem(name), read_coordinates(_listed(star, picks)))
+            for name, picks in zip(index["rlnMicrographName"], index["rlnMicrographCoordinates"], strict=True)
+        ]
+    table = particle_table(star, blocks)
+    if "rlnMicrographName" in table:
+        return _split(star, table)
+    return [(_place(star, star.parent), star_coordinates(star, table))]
+
+
+def _listed(index: Path, name: str) -> Path:
+    path = locate(name, index)
+    if path is None:
+        raise InputError(
+            f"{index} lists {name}, which does not exist; run from the folder that its paths start from"
         )
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path} has a coordinate that is no number: {error}") from None
-    return _checked(path, centres.reshape(-1, 2), scores)
+    return path
 
 
-def _from_csv(path: Path) -> Coordinates:
-    """`x,y[,score]` or CryoPPP's `X-Coordinate,Y-Coordinate,Diameter`, read as it stands (CryoPPP's y points upwards)."""
-    try:
-        table = pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} is not a .csv with a header: {error}") from None
-    columns = {str(name).strip().lower(): name for name in table.columns}
-    x = columns.get("x") or columns.get("x-coordinate") or columns.get("x_coord")
-    y = columns.get("y") or columns.get("y-coordinate") or columns.get("y_coord")
-    if x is None or y is None:
-        raise InputError(f"{path} has columns {', '.join(map(str, table.columns))}; x and y are needed")
-    score = columns.get("score")
-    try:
-        centres = table[[y, x]].to_numpy(float)
-        scores = None if score is None else table[score].to_numpy(float)
-    except ValueError as error:
-        raise InputError(f"{path} has a coordinate that is no number: {error}") from None
-    return _checked(path, centres, scores)
+def _split(star: Path, table: pd.DataFrame) -> list[tuple[_Place, Coordinates]]:
+    return [
+        (tree_and_stem(str(name)), star_coordinates(star, rows))
+        for name, rows in table.groupby("rlnMicrographName", sort=False)
+    ]
 
 
-def read_empiar10005(path: Path, binned_height: int = 1237) -> Coordinates:
-    """EMPIAR-10005's coordinate_*_bin3.dat: columns 3 and 4 are x and y in 3x binned pixels, y counted from the last row."""
-    rows = _numbers(path)
-    if rows.shape[1] < 4:
-        raise InputError(f"{path} has {rows.shape[1]} columns; EMPIAR-10005's coordinate files have four")
-    x, y = rows[:, 2], binned_height - rows[:, 3]
-    return _checked(path, (np.stack([y, x], axis=1) + 0.5) * 3 - 0.5, None)
-
-
-def _numbers(path: Path) -> np.ndarray:
-    """Rows of numbers, a first line of words skipped; (0, 5) for an empty file."""
-    try:
-        lines = [line.replace(",", " ").split() for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as text: {error}") from None
-    if lines and not _is_number(lines[0][0]):
-        lines = lines[1:]
-    if not lines:
-        return np.empty((0, 5))
-    width = len(lines[0])
-    for number, line in enumerate(lines, 1):
-        if len(line) != width or width < 2 or not all(_is_number(word) for word in line):
-            raise InputError(f"{path}: line {number} of numbers is {' '.join(line)[:60]!r}; {max(width, 2)} numbers were expected")
-    return np.array(lines, float)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _checked(path: Path, centres: np.ndarray, scores: np.ndarray | None) -> Coordinates:
-    if not np.isfinite(centres).all():
-        row = int((~np.isfinite(centres)).any(axis=1).argmax())
-        raise InputError(f"{path}: particle {row + 1} has a coordinate that is not finite; correct or remove it")
-    return Coordinates(np.ascontiguousarray(centres, dtype=float), scores)
+def _place(path: Path, folder: Path) -> _Place:
+    return path.parent.relative_to(folder), _PICK_SUFFIX.sub("", path.stem)

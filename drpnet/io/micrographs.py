@@ -1,7 +1,5 @@
 """Read and write single micrographs."""
 
-import bz2
-import gzip
 import warnings
 import zlib
 from pathlib import Path
@@ -22,20 +20,34 @@ _IMOD_STAMP = 1146047817
 
 
 def split_suffix(name: str) -> tuple[str, str]:
-    """Stem and lower-case suffix of a micrograph's file name, ".mrc.gz" being one; the suffix is "" for other files."""
+    """Stem and lower-case suffix of a micrograph's file name, ".mrc.gz" being one; the suffix is "" for other
+    files.
+    """
     lower = name.lower()
-    for suffix in (*(m + c for m in MRC_SUFFIXES for c in COMPRESSED_SUFFIXES), *MRC_SUFFIXES, *PICTURE_SUFFIXES):
+    for suffix in (
+        *(m + c for m in MRC_SUFFIXES for c in COMPRESSED_SUFFIXES),
+        *MRC_SUFFIXES,
+        *PICTURE_SUFFIXES,
+    ):
         if lower.endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)], suffix
     return name, ""
 
 
+def require_suffix(path: Path) -> None:
+    """Raise InputError for a file name that is no micrograph's."""
+    if not split_suffix(path.name)[1]:
+        raise InputError(
+            f"{path} is no micrograph; use .mrc (also .gz, .bz2), .tif, .png, .jpg or a micrographs .star"
+        )
+
+
 def read_micrograph(path: Path) -> tuple[np.ndarray, float | None]:
     """Image (h, w) native float32, C-contiguous, row 0 first in the file, and its pixel size in Angstrom.
 
-    Reads .mrc .mrcs .map (modes 0, 1, 2, 6, 12, either byte order, also .gz and .bz2), .tif, .png and .jpg (colour
-    becomes luminance). The pixel size is None where the header has none, 0 or exactly 1. Raises InputError for what is
-    no whole, single, real, finite image with contrast.
+    Reads .mrc .mrcs .map (modes 0, 1, 2, 6, 12, either byte order, also .gz and .bz2), .tif, .png and .jpg
+    (colour becomes luminance). The pixel size is None where the header has none, 0 or exactly 1. Raises
+    InputError for what is no whole, single, real, finite image with contrast.
     """
     path = Path(path)
     suffix = _check_file(path)
@@ -53,7 +65,9 @@ def read_micrograph(path: Path) -> tuple[np.ndarray, float | None]:
 
 
 def read_shape(path: Path) -> tuple[int, int]:
-    """Shape (h, w) from the header alone; raises InputError as `read_micrograph` does for what the header tells."""
+    """Shape (h, w) from the header alone; raises InputError as `read_micrograph` does for what the header
+    tells.
+    """
     path = Path(path)
     if _check_file(path) in PICTURE_SUFFIXES:
         return read_picture_shape(path)
@@ -64,7 +78,8 @@ def read_shape(path: Path) -> tuple[int, int]:
 def write_micrograph(path: Path, image: np.ndarray, pixel_size: float) -> None:
     """Write an image (h, w) as a float32 MRC file (gzip or bzip2 for .gz and .bz2), whole or not at all.
 
-    `pixel_size` in Angstrom goes into the header. The same image gives the same bytes in an uncompressed file.
+    `pixel_size` in Angstrom goes into the header. The same image gives the same bytes in an uncompressed
+    file.
     """
     image = np.ascontiguousarray(image, dtype=np.float32)
     if image.ndim != 2:
@@ -91,7 +106,9 @@ def _check_file(path: Path) -> str:
     except OSError as reason:
         raise InputError(f"{path} cannot be opened ({reason.strerror}); check its permissions") from reason
     if not suffix:
-        raise InputError(f"{path} has no suffix of a micrograph; use .mrc (also .gz, .bz2), .tif, .png or .jpg")
+        raise InputError(
+            f"{path} has no suffix of a micrograph; use .mrc (also .gz, .bz2), .tif, .png or .jpg"
+        )
     if empty:
         raise InputError(f"{path} is empty (0 bytes); copy it again")
     return suffix
@@ -107,14 +124,22 @@ def _read_header(path: Path) -> np.recarray:
     except (EOFError, zlib.error) as reason:
         raise InputError(f"{path} is cut short or damaged ({reason}); copy it again") from reason
     except (ValueError, OSError) as reason:
-        raise InputError(f"{path} is no MRC file ({reason}); copy it again or name it as what it is") from reason
+        raise InputError(
+            f"{path} is no MRC file ({reason}); copy it again or name it as what it is"
+        ) from reason
     mode, nx, ny, nz = (int(header[name]) for name in ("mode", "nx", "ny", "nz"))
     if mode in (3, 4):
-        raise InputError(f"{path} is complex (MRC mode {mode}), a Fourier transform; give the real micrograph")
+        raise InputError(
+            f"{path} is complex (MRC mode {mode}), a Fourier transform; give the real micrograph"
+        )
     if mode == 101:
-        raise InputError(f"{path} has 4-bit pixels (MRC mode 101); convert it to float32, e.g. with IMOD's newstack")
+        raise InputError(
+            f"{path} has 4-bit pixels (MRC mode 101); convert it to float32, e.g. with IMOD's newstack"
+        )
     if mode not in _REAL_MODES or min(nx, ny, nz) < 1 or int(header.nsymbt) < 0:
-        raise InputError(f"{path} is no MRC file (size {nx} x {ny} x {nz}, mode {mode}); name it as what it is")
+        raise InputError(
+            f"{path} is no MRC file (size {nx} x {ny} x {nz}, mode {mode}); name it as what it is"
+        )
     if path.suffix.lower() not in COMPRESSED_SUFFIXES:
         needed = _HEADER_BYTES + int(header.nsymbt) + nx * ny * nz * _REAL_MODES[mode]
         size = path.stat().st_size
@@ -124,7 +149,7 @@ def _read_header(path: Path) -> np.recarray:
             raise InputError(f"{path} {what}: {size} of {needed} bytes; copy it again")
     if nz > 1:
         raise InputError(
-            f"{path} holds {nz} images ({nx} x {ny}), a movie, stack or volume; give motion-corrected single micrographs"
+            f"{path} holds {nz} images ({nx} x {ny}), a movie, stack or volume; give single micrographs"
         )
     return header
 
@@ -149,15 +174,17 @@ def _read_mrc(path: Path) -> tuple[np.ndarray, float | None]:
 
 
 def _is_unsigned_imod(header: np.recarray) -> bool:
-    """Whether IMOD wrote bytes 0..255 (https://bio3d.colorado.edu/imod/doc/mrc_format.txt: imodStamp, imodFlags bit 0)."""
+    """Whether IMOD wrote bytes 0..255: imodStamp and imodFlags of its mrc_format.txt."""
     raw = header.tobytes()
-    order = "little" if header.mode.dtype.newbyteorder("=").byteorder == header.mode.dtype.byteorder else "big"
-    stamp, flags = (int.from_bytes(raw[start : start + 4], order) for start in (152, 156))
+    stamp, flags = (int(np.frombuffer(raw, header.dtype["mode"], 1, start)[0]) for start in (152, 156))
     return stamp == _IMOD_STAMP and not flags & 1
 
 
 def _pixel_size(header: np.recarray) -> float | None:
     """Angstrom per pixel along x; 0 and 1 are what programs write that do not know it."""
     sampling = int(header.mx)
-    pixel_size = float(header.cella.x) / sampling if sampling > 0 else 0.0
-    return pixel_size if np.isfinite(pixel_size) and pixel_size > 0 and pixel_size != 1.0 else None
+    length = float(header.cella.x)
+    if sampling < 1 or not (np.isfinite(length) and length > 0):
+        return None
+    pixel_size = round(length / sampling, 6)  # float32 in the header: 1.77, not 1.7699999809
+    return pixel_size if pixel_size not in (0.0, 1.0) else None

@@ -1,6 +1,6 @@
-"""What a pick run writes: candidates with both scores, per-micrograph picks, and the files that RELION and cryoSPARC read."""
+"""Write picks for RELION and cryoSPARC, and keep every candidate with its scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,17 @@ from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
 from drpnet.io.star import read_star, write_star
 
+_SCORES = {
+    "figure_of_merit": "rlnAutopickFigureOfMerit",
+    "detection_score": "drpnetDetectionScore",
+    "classifier_score": "drpnetClassifierScore",
+}
+
 
 @dataclass(frozen=True)
 class Candidates:
-    """All candidates of a micrograph: centres (n, 2) (y, x) in its own pixels and (n,) scores, strongest first.
-
-    `classifier_score` is NaN where no classifier was used.
+    """All candidates of one micrograph: `centres` (n, 2) in (y, x) px and three scores (n,); NaN where there
+    is none.
     """
 
     centres: np.ndarray
@@ -28,79 +33,112 @@ class Candidates:
 
 @dataclass(frozen=True)
 class ParticleTable:
-    """The picks of one micrograph for particles.star."""
+    """The picks of one micrograph in a particles .star; `ctf` holds its CTF columns by RELION label, if
+    known.
+    """
 
-    name: str
+    micrograph_name: str
     centres: np.ndarray
     figure_of_merit: np.ndarray
     optics_group: int = 1
-    ctf: dict[str, float] | None = None
-
-
-def _xy(centres: np.ndarray) -> dict[str, np.ndarray]:
-    centres = np.asarray(centres, float).reshape(-1, 2)
-    return {"rlnCoordinateX": centres[:, 1], "rlnCoordinateY": centres[:, 0]}
+    ctf: Mapping[str, Any] | None = None
 
 
 def write_autopick_star(path: Path, centres: np.ndarray, figure_of_merit: np.ndarray) -> None:
-    """Write RELION's `<stem>_autopick.star` of centres (n, 2) (y, x): unbinned pixels, 0-based, the dummies JoinStar needs."""
-    count = len(centres)
-    table = {
-        **_xy(centres),
-        "rlnClassNumber": np.zeros(count, int),
-        "rlnAutopickFigureOfMerit": np.asarray(figure_of_merit, float),
-        "rlnAnglePsi": np.zeros(count),
-    }
-    write_star(path, {"": pd.DataFrame(table)})
+    """Write the picks of one micrograph as relion_autopick does; centres (n, 2) in (y, x) px, none is a valid
+    file.
+    """
+    table = _xy(centres)
+    table["rlnClassNumber"] = 0
+    table["rlnAutopickFigureOfMerit"] = np.asarray(figure_of_merit, dtype=float)
+    table["rlnAnglePsi"] = 0.0
+    write_star(path, {"": table})
 
 
 def write_candidates_star(path: Path, candidates: Candidates) -> None:
-    """Write all candidates of a micrograph with both scores."""
-    table = {
-        **_xy(candidates.centres),
-        "rlnAutopickFigureOfMerit": candidates.figure_of_merit,
-        "drpnetDetectionScore": candidates.detection_score,
-        # -1: no classifier; a STAR file has no NaN
-        "drpnetClassifierScore": np.where(np.isnan(candidates.classifier_score), -1.0, candidates.classifier_score),
-    }
-    write_star(path, {"candidates": pd.DataFrame(table)})
+    """Write all candidates of one micrograph with their scores; RELION reads the file, too."""
+    table = _xy(candidates.centres)
+    for name, label in _SCORES.items():
+        table[label] = np.asarray(getattr(candidates, name), dtype=float)
+    write_star(path, {"": table})
 
 
 def read_candidates_star(path: Path) -> Candidates:
-    """Read what `write_candidates_star` wrote; InputError for anything else."""
-    table = read_star(path).get("candidates")
-    columns = ("rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit", "drpnetDetectionScore", "drpnetClassifierScore")
-    if table is None or any(column not in table.columns for column in columns):
-        raise InputError(f"{path} is not a candidates file of drpnet; pick into a new folder")
-    x, y, merit, detection, classifier = (table[column].to_numpy(float) for column in columns)
-    return Candidates(np.stack([y, x], axis=1), merit, detection, np.where(classifier < 0, np.nan, classifier))
+    """Read what `write_candidates_star` wrote; InputError for another file or coordinates that are no
+    numbers.
+    """
+    table = next(iter(read_star(path).values()))
+    missing = [c for c in ("rlnCoordinateX", "rlnCoordinateY", *_SCORES.values()) if c not in table]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]}; give the candidates that `drpnet pick` wrote")
+    try:
+        centres = table[["rlnCoordinateY", "rlnCoordinateX"]].to_numpy(dtype=float)
+        scores = {name: table[label].to_numpy(dtype=float) for name, label in _SCORES.items()}
+    except ValueError as reason:
+        raise InputError(
+            f"{path} holds a value that is no number ({reason}); pick this micrograph again"
+        ) from reason
+    if not np.isfinite(centres).all():
+        raise InputError(f"{path} holds coordinates that are not finite; pick this micrograph again")
+    return Candidates(centres, **scores)
 
 
-def write_autopick_index(path: Path, micrographs: Sequence[tuple[str, Path]]) -> None:
-    """Write RELION's index of (micrograph name, .star of its picks): autopick.star (>= 4.0)."""
-    table = {
-        "rlnMicrographName": [name for name, _ in micrographs],
-        "rlnMicrographCoordinates": [str(star) for _, star in micrographs],
-    }
-    write_star(path, {"coordinate_files": pd.DataFrame(table)})
+def write_autopick_index(
+    path: Path, picks: Sequence[tuple[str, Path]], micrographs_star: str | Path | None = None
+) -> None:
+    """Write the list of (micrograph name, its picks) that RELION >= 4.0 imports, e.g. autopick.star.
+
+    With `micrographs_star` also coords_suffix_autopick.star beside it, which RELION 3.0 and 3.1 import
+    instead.
+    """
+    table = pd.DataFrame(
+        {
+            "rlnMicrographName": pd.Series([name for name, _ in picks], dtype=str),
+            "rlnMicrographCoordinates": pd.Series([str(star) for _, star in picks], dtype=str),
+        }
+    )
+    write_star(path, {"coordinate_files": table})
+    if micrographs_star is not None:
+        with whole_file(Path(path).with_name("coords_suffix_autopick.star")) as temporary:
+            temporary.write_text(f"{micrographs_star}\n")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text)
+def write_particles_star(
+    path: Path,
+    tables: Sequence[ParticleTable],
+    optics: Mapping[str, Sequence[Any]] | None = None,
+    pixel_size: float | None = None,
+) -> None:
+    """Write the picks of all micrographs as one RELION 3.1+ particles .star (optics and particles).
+
+    `optics` holds its columns by label; without it there is one group with `pixel_size` (Angstrom), if known.
+    CTF columns are written when every micrograph has them.
+    """
+    if optics is None:
+        groups = sorted({table.optics_group for table in tables} or {1})
+        optics = {"rlnOpticsGroupName": [f"opticsGroup{group}" for group in groups], "rlnOpticsGroup": groups}
+        if pixel_size is not None:
+            optics = {**optics, "rlnMicrographPixelSize": [pixel_size] * len(groups)}
+    counts = [len(table.centres) for table in tables]
+    empty = np.empty((0, 2))
+    particles = _xy(np.concatenate([empty, *(np.asarray(table.centres).reshape(-1, 2) for table in tables)]))
+    names = pd.Series(
+        np.repeat(np.array([table.micrograph_name for table in tables], dtype=object), counts), dtype=str
+    )
+    particles.insert(0, "rlnMicrographName", names)
+    particles["rlnAutopickFigureOfMerit"] = np.concatenate(
+        [empty[:, 0], *(table.figure_of_merit for table in tables)]
+    )
+    particles["rlnOpticsGroup"] = np.repeat(
+        np.array([table.optics_group for table in tables], dtype=int), counts
+    )
+    known = [table.ctf or {} for table in tables]
+    for label in known[0] if known else ():
+        if all(label in ctf for ctf in known):
+            particles[label] = np.repeat([ctf[label] for ctf in known], counts)
+    write_star(path, {"optics": pd.DataFrame(dict(optics)), "particles": particles})
 
 
-def write_particles_star(path: Path, tables: Sequence[ParticleTable], optics: list[dict[str, Any]] | None) -> None:
-    """Write the picks of all micrographs as one RELION 3.1 particles .star, CTF columns included where they are known."""
-    columns = sorted({column for table in tables for column in table.ctf or {}})
-    frames = []
-    for table in tables:
-        data: dict[str, Any] = {"rlnMicrographName": [table.name] * len(table.centres), **_xy(table.centres)}
-        data["rlnAutopickFigureOfMerit"] = np.asarray(table.figure_of_merit, float)
-        data["rlnOpticsGroup"] = np.full(len(table.centres), table.optics_group)
-        for column in columns:
-            data[column] = np.full(len(table.centres), (table.ctf or {}).get(column, 0.0))
-        frames.append(pd.DataFrame(data))
-    groups = pd.DataFrame(optics) if optics else pd.DataFrame({"rlnOpticsGroupName": ["opticsGroup1"], "rlnOpticsGroup": [1]})
-    write_star(path, {"optics": groups, "particles": pd.concat(frames, ignore_index=True)})
+def _xy(centres: np.ndarray) -> pd.DataFrame:
+    centres = np.asarray(centres, dtype=float).reshape(-1, 2)
+    return pd.DataFrame({"rlnCoordinateX": centres[:, 1], "rlnCoordinateY": centres[:, 0]})

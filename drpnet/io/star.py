@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import starfile
 
@@ -28,9 +29,11 @@ class _Layout:
 
 
 def read_star(path: Path) -> dict[str, pd.DataFrame]:
-    """The blocks of a STAR file by name (`data_` is ""), each a table; a block without a loop is a table of one row.
+    """The blocks of a STAR file by name (`data_` is ""), each a table; a block without a loop is a table of
+    one row.
 
-    Raises InputError for a missing, empty or foreign file, a row with too few or too many values, a repeated block.
+    Raises InputError for a missing, empty or foreign file, a row with too few or too many values, a repeated
+    block.
     """
     path = Path(path)
     lines = _lines(path)
@@ -40,13 +43,21 @@ def read_star(path: Path) -> dict[str, pd.DataFrame]:
             with tempfile.NamedTemporaryFile("w", suffix=".star") as clean:
                 clean.write("\n".join(_clean(lines)) + "\n")
                 clean.flush()
-                blocks = starfile.read(clean.name, always_dict=True, parse_as_string=sorted(layout.name_columns))
+                blocks = starfile.read(
+                    clean.name, always_dict=True, parse_as_string=sorted(layout.name_columns)
+                )
         else:
             blocks = starfile.read(path, always_dict=True, parse_as_string=sorted(layout.name_columns))
     except (ValueError, IndexError, KeyError, OSError) as reason:
-        raise InputError(f"{path} cannot be read as a STAR file ({_first_line(reason)}); write it anew") from reason
+        raise InputError(
+            f"{path} cannot be read as a STAR file ({_first_line(reason)}); write it anew"
+        ) from reason
     return {
-        name: pd.DataFrame() if block is None else block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
+        name: pd.DataFrame()
+        if block is None
+        else block
+        if isinstance(block, pd.DataFrame)
+        else pd.DataFrame([block])
         for name, block in blocks.items()
     }
 
@@ -56,13 +67,26 @@ def write_star(path: Path, blocks: Mapping[str, pd.DataFrame | Mapping[str, Any]
 
     Floats keep nine digits and NaN is written `nan`; the same blocks give the same bytes.
     """
-    tables = {name: block if isinstance(block, pd.DataFrame) else dict(block) for name, block in blocks.items()}
+    tables = {
+        name: block if isinstance(block, pd.DataFrame) else dict(block) for name, block in blocks.items()
+    }
     text = starfile.to_string(tables, float_format="%.9g", na_rep="nan")
     body = text.split("\n", 1)[1].lstrip("\n")  # starfile's first line holds the time of day
     if "optics" in blocks:  # RELION takes a file for 3.0 without it
         body = re.sub(r"(?m)^data_", "# version 30001\n\ndata_", body)
     with whole_file(path) as temporary:
         temporary.write_text("\n" + body)
+
+
+def numbers(path: Path, table: pd.DataFrame, label: str) -> np.ndarray:
+    """A column (n,) float64; InputError when a value of it is no finite number."""
+    values = pd.to_numeric(table[label], errors="coerce").to_numpy(dtype=float)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise InputError(
+            f"{path}: {label} is {table[label].iloc[bad[0]]!r} in row {bad[0] + 1}; it must be a number"
+        )
+    return values
 
 
 def _lines(path: Path) -> list[str]:
@@ -75,9 +99,13 @@ def _lines(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise InputError(f"{path} is not text; give a STAR file") from None
     except OSError as reason:
-        raise InputError(f"{path} cannot be opened ({reason.strerror}); check it and its permissions") from reason
+        raise InputError(
+            f"{path} cannot be opened ({reason.strerror}); check it and its permissions"
+        ) from reason
     if not text.strip():
-        raise InputError(f"{path} is empty; write the STAR file anew (a table without rows still has its header)")
+        raise InputError(
+            f"{path} is empty; write the STAR file anew (a table without rows still has its header)"
+        )
     return text.splitlines()
 
 
@@ -108,7 +136,9 @@ def _check(path: Path, lines: list[str]) -> _Layout:
         elif not _is_content(line):
             layout.has_stray_lines |= in_loop and not in_rows and (bool(line) or not columns)
         elif not layout.blocks:
-            raise InputError(f"{path} line {number}: not a STAR file, it starts with {line[:40]!r} instead of data_")
+            raise InputError(
+                f"{path} line {number}: not a STAR file, it starts with {line[:40]!r} instead of data_"
+            )
         elif line.startswith("loop_"):
             in_loop = True
         elif line.startswith("_") and not in_rows:
