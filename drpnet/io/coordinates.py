@@ -100,7 +100,7 @@ def _from_stars(folder: Path, stars: list[Path]) -> list[tuple[_Place, Coordinat
 
 
 def _is_single(star: Path, table: pd.DataFrame) -> bool:
-    """Whether a star is for one micrograph; RELION's *_extract.star, too, names its micrograph in every row."""
+    """Whether a star is for one micrograph; RELION's *_extract.star, too, names it in every row."""
     if "rlnMicrographName" not in table:
         return True
     stems = {tree_and_stem(str(name))[1] for name in table["rlnMicrographName"].unique()}
@@ -108,9 +108,7 @@ def _is_single(star: Path, table: pd.DataFrame) -> bool:
 
 
 def _is_other(blocks: dict[str, pd.DataFrame]) -> bool:
-    """Whether a star is none of coordinates by its nature: a list of micrographs, a RELION job, pipeline or
-    index.
-    """
+    """Whether a star by its nature lists no coordinates but micrographs or RELION jobs."""
     columns = {column for table in blocks.values() for column in table.columns}
     lists = {
         "rlnMicrographName",

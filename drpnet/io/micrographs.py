@@ -1,11 +1,15 @@
 """Read and write single micrographs."""
 
+import bz2
+import gzip
+import io
 import warnings
 import zlib
 from pathlib import Path
 
 import mrcfile
 import numpy as np
+from mrcfile.mrcinterpreter import MrcInterpreter
 
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
@@ -13,8 +17,8 @@ from drpnet.io.pictures import read_picture, read_picture_shape
 
 MRC_SUFFIXES = (".mrc", ".mrcs", ".map")
 PICTURE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-COMPRESSED_SUFFIXES = (".gz", ".bz2")
-_HEADER_BYTES = 1024
+COMPRESSED_SUFFIXES = {".gz": 1100, ".bz2": 60_000}  # and how many bytes one byte can hold at most
+_HEADER_BYTES, _NSYMBT = 1024, 92
 _REAL_MODES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}  # bytes per pixel
 _IMOD_STAMP = 1146047817
 
@@ -114,13 +118,20 @@ def _check_file(path: Path) -> str:
     return suffix
 
 
+def _open(path: Path) -> io.BufferedIOBase:
+    suffix = path.suffix.lower()
+    return gzip.open(path) if suffix == ".gz" else bz2.open(path) if suffix == ".bz2" else path.open("rb")
+
+
 def _read_header(path: Path) -> np.recarray:
     """The header of a file that, as far as it tells, holds one whole real image."""
     try:
-        with warnings.catch_warnings():
+        with _open(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with mrcfile.open(path, permissive=True, header_only=True) as mrc:
-                header = mrc.header
+            raw = file.read(_HEADER_BYTES)
+            # Without its length of the extended header, for which mrcfile would reserve memory unseen.
+            bare = raw[:_NSYMBT] + bytes(4) + raw[_NSYMBT + 4 :]
+            header = MrcInterpreter(io.BytesIO(bare), permissive=True, header_only=True).header
     except (EOFError, zlib.error) as reason:
         raise InputError(f"{path} is cut short or damaged ({reason}); copy it again") from reason
     except (ValueError, OSError) as reason:
@@ -128,6 +139,7 @@ def _read_header(path: Path) -> np.recarray:
             f"{path} is no MRC file ({reason}); copy it again or name it as what it is"
         ) from reason
     mode, nx, ny, nz = (int(header[name]) for name in ("mode", "nx", "ny", "nz"))
+    extended = int(np.frombuffer(raw, header.dtype["nsymbt"], 1, _NSYMBT)[0])
     if mode in (3, 4):
         raise InputError(
             f"{path} is complex (MRC mode {mode}), a Fourier transform; give the real micrograph"
@@ -136,17 +148,16 @@ def _read_header(path: Path) -> np.recarray:
         raise InputError(
             f"{path} has 4-bit pixels (MRC mode 101); convert it to float32, e.g. with IMOD's newstack"
         )
-    if mode not in _REAL_MODES or min(nx, ny, nz) < 1 or int(header.nsymbt) < 0:
+    if mode not in _REAL_MODES or min(nx, ny, nz) < 1 or extended < 0:
         raise InputError(
             f"{path} is no MRC file (size {nx} x {ny} x {nz}, mode {mode}); name it as what it is"
         )
-    if path.suffix.lower() not in COMPRESSED_SUFFIXES:
-        needed = _HEADER_BYTES + int(header.nsymbt) + nx * ny * nz * _REAL_MODES[mode]
-        size = path.stat().st_size
-        if size < needed:
-            stamped = bytes(header.map)[:3] == b"MAP"
-            what = "is cut short" if stamped else "is cut short or no MRC file"
-            raise InputError(f"{path} {what}: {size} of {needed} bytes; copy it again")
+    needed = _HEADER_BYTES + extended + nx * ny * nz * _REAL_MODES[mode]
+    size = path.stat().st_size
+    if size * COMPRESSED_SUFFIXES.get(path.suffix.lower(), 1) < needed:
+        stamped = bytes(header.map)[:3] == b"MAP"
+        what = "is cut short" if stamped else "is cut short or no MRC file"
+        raise InputError(f"{path} {what}: {size} bytes for an image of {needed}; copy it again")
     if nz > 1:
         raise InputError(
             f"{path} holds {nz} images ({nx} x {ny}), a movie, stack or volume; give single micrographs"
@@ -168,7 +179,7 @@ def _read_mrc(path: Path) -> tuple[np.ndarray, float | None]:
                 if _is_unsigned_imod(header) and data.dtype == np.int8:
                     data = data.view(np.uint8)
                 image = np.array(data, dtype=np.float32, order="C")
-    except (EOFError, ValueError, OSError, zlib.error) as reason:
+    except (EOFError, ValueError, OSError, MemoryError, zlib.error) as reason:
         raise InputError(f"{path} is cut short or damaged ({reason}); copy it again") from reason
     return image, _pixel_size(header)
 
