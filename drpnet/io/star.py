@@ -21,9 +21,10 @@ _NAMES = re.compile(r"(Name|NameNoDW|File|Metadata|MicrographCoordinates|Referen
 
 @dataclass
 class _Layout:
-    """The blocks of a STAR file, its name columns, and whether comments stand where starfile expects rows."""
+    """What a STAR file should give: columns and rows by block; and what starfile must be told of it."""
 
-    blocks: list[str] = field(default_factory=list)
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
     name_columns: set[str] = field(default_factory=set)
     has_stray_lines: bool = False
 
@@ -48,27 +49,31 @@ def read_star(path: Path) -> dict[str, pd.DataFrame]:
                 )
         else:
             blocks = starfile.read(path, always_dict=True, parse_as_string=sorted(layout.name_columns))
-    except (ValueError, IndexError, KeyError, OSError) as reason:
+    except (ValueError, IndexError, KeyError, TypeError, OSError) as reason:
         raise InputError(
             f"{path} cannot be read as a STAR file ({_first_line(reason)}); write it anew"
         ) from reason
-    return {
-        name: pd.DataFrame()
-        if block is None
-        else block
-        if isinstance(block, pd.DataFrame)
-        else pd.DataFrame([block])
+    tables = {
+        name: block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
         for name, block in blocks.items()
     }
+    for name, columns in layout.columns.items():
+        if name not in tables or tables[name].shape != (layout.rows[name], len(columns)):
+            raise InputError(
+                f"{path}: block data_{name} is no plain table; write it as one loop_ or as pairs"
+            )
+    return tables
 
 
 def write_star(path: Path, blocks: Mapping[str, pd.DataFrame | Mapping[str, Any]]) -> None:
     """Write blocks by name (a table as a loop, a mapping without one; "" gives `data_`), whole or not at all.
 
-    Floats keep nine digits and NaN is written `nan`; the same blocks give the same bytes.
+    Floats keep nine digits and NaN is written `nan`; the same blocks give the same bytes. Raises InputError
+    for a name with a quote or a line break in it.
     """
     tables = {
-        name: block if isinstance(block, pd.DataFrame) else dict(block) for name, block in blocks.items()
+        name: block.map(_quoted) if isinstance(block, pd.DataFrame) else dict(block)
+        for name, block in blocks.items()
     }
     text = starfile.to_string(tables, float_format="%.9g", na_rep="nan")
     body = text.split("\n", 1)[1].lstrip("\n")  # starfile's first line holds the time of day
@@ -87,6 +92,15 @@ def numbers(path: Path, table: pd.DataFrame, label: str) -> np.ndarray:
             f"{path}: {label} is {table[label].iloc[bad[0]]!r} in row {bad[0] + 1}; it must be a number"
         )
     return values
+
+
+def _quoted(value: Any) -> Any:
+    """A name in quotes where it looks like a label, a block or a comment (starfile sees to blanks)."""
+    if not isinstance(value, str):
+        return value
+    if re.search("[\"'\n\r]", value):
+        raise InputError(f"{value!r} has a quote or a line break, which STAR files cannot hold; rename it")
+    return f'"{value}"' if " " not in value and re.match("_|data_|loop_|.*#", value) else value
 
 
 def _lines(path: Path) -> list[str]:
@@ -125,22 +139,25 @@ def _clean(lines: list[str]) -> Iterator[str]:
 def _check(path: Path, lines: list[str]) -> _Layout:
     layout = _Layout()
     columns: list[str] = []
+    name = ""
     in_loop = in_rows = False
     for number, line in enumerate((line.strip() for line in lines), 1):
         if line.startswith("data_"):
             name = line[5:]
-            if name in layout.blocks:
+            if name in layout.columns:
                 raise InputError(f"{path} line {number}: block data_{name} stands there twice; keep one")
-            layout.blocks.append(name)
-            columns, in_loop, in_rows = [], False, False
+            columns = layout.columns[name] = []
+            layout.rows[name] = 1
+            in_loop = in_rows = False
         elif not _is_content(line):
             layout.has_stray_lines |= in_loop and not in_rows and (bool(line) or not columns)
-        elif not layout.blocks:
+        elif not layout.columns:
             raise InputError(
                 f"{path} line {number}: not a STAR file, it starts with {line[:40]!r} instead of data_"
             )
         elif line.startswith("loop_"):
             in_loop = True
+            layout.rows[name] = 0
         elif line.startswith("_") and not in_rows:
             label = line.split()[0][1:]
             if label in columns:
@@ -152,13 +169,17 @@ def _check(path: Path, lines: list[str]) -> _Layout:
                 raise InputError(f"{path} line {number}: {label} has no value; is the file cut short?")
         else:
             in_rows = True
+            layout.rows[name] += 1
             found = _count(line)
             if not columns or found != len(columns):
                 raise InputError(
                     f"{path} line {number}: {found} values for {len(columns)} columns; is the file cut short?"
                 )
-    if not layout.blocks:
+    if not layout.columns:
         raise InputError(f"{path} has no data_ block; give a STAR file")
+    empty = [name for name, found in layout.columns.items() if not found]
+    if empty:
+        raise InputError(f"{path}: block data_{empty[0]} has no columns; is the file cut short?")
     return layout
 
 
