@@ -1,6 +1,5 @@
 """Read a density map."""
 
-import warnings
 from pathlib import Path
 
 import mrcfile
@@ -12,17 +11,20 @@ from drpnet.errors import InputError
 def read_volume(path: Path) -> tuple[np.ndarray, float]:
     """Density (d, h, w) native float32 in (z, y, x) and its voxel size in Angstrom.
 
-    Reads .mrc and .map, plain or .gz / .bz2. Raises InputError for a file that is no whole real map or has no voxel size.
+    Reads .mrc and .map, plain, .gz or .bz2. Raises InputError for a file that is no whole real map or has no
+    voxel size.
     """
     try:
-        with warnings.catch_warnings(), mrcfile.open(path, permissive=True) as mrc:
-            warnings.simplefilter("ignore")
+        with mrcfile.open(path) as mrc:
             data, voxel_size = mrc.data, float(mrc.voxel_size.x)
     except (ValueError, OSError, EOFError) as reason:
-        raise InputError(f"{path} cannot be read as an MRC map ({reason}); give a whole .mrc or .map") from reason
-    if data is None or data.ndim != 3 or min(data.shape) < 8 or np.iscomplexobj(data):
-        shape = "unreadable" if data is None else f"{data.shape} {data.dtype}"
-        raise InputError(f"{path} is {shape}; give a real density map of at least 8 x 8 x 8 voxels")
+        raise InputError(
+            f"{path} cannot be read as an MRC map ({reason}); give a whole .mrc or .map"
+        ) from reason
+    if data.ndim != 3 or min(data.shape) < 8 or np.iscomplexobj(data):
+        raise InputError(
+            f"{path} is {data.dtype} {data.shape}; give a real density map of at least 8 x 8 x 8 voxels"
+        )
     if not voxel_size > 0:
         raise InputError(f"{path} has no voxel size in its header; write it there (Angstrom per voxel)")
     volume = np.ascontiguousarray(data, dtype=np.float32)

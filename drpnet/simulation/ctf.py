@@ -9,7 +9,7 @@ from torch_ctf import calculate_ctf_2d
 
 @dataclass(frozen=True)
 class Optics:
-    """What the microscope did: `defocus_u` and `defocus_v` in Angstrom, `defocus_angle` (rlnDefocusAngle) in degrees."""
+    """What the microscope did: defocus in Angstrom, `defocus_angle` (rlnDefocusAngle) in degrees."""
 
     defocus_u: float
     defocus_v: float

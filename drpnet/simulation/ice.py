@@ -24,7 +24,7 @@ class CarbonEdge:
 
 
 def draw_carbon_edge(rng: np.random.Generator, shape: tuple[int, int], pixel_size: float) -> CarbonEdge:
-    """A hole of 0.6 to 1.5 micrometres whose edge leaves some 10 to 40 % of the frame (h, w) on carbon."""
+    """The edge of a hole of 1.2 to 3 micrometres that leaves 10 to 40 % of the frame (h, w) on carbon."""
     radius = max(rng.uniform(6000, 15000) / pixel_size, 0.8 * max(shape))
     side = rng.uniform(0, 2 * np.pi)
     towards = np.array([np.sin(side), np.cos(side)])
@@ -37,7 +37,7 @@ def draw_carbon_edge(rng: np.random.Generator, shape: tuple[int, int], pixel_siz
 
 @dataclass(frozen=True)
 class Contaminant:
-    """A lump of ice: `vertices` (k, 2) of its outline (y, x) in px, `thickness` (absorbed share), `flat` or domed."""
+    """A lump of ice: outline `vertices` (k, 2) (y, x) px, `thickness` (absorbed share), `flat` or domed."""
 
     centre: np.ndarray
     radius: float
@@ -49,21 +49,26 @@ class Contaminant:
 def draw_contaminants(
     rng: np.random.Generator, shape: tuple[int, int], pixel_size: float, count: int
 ) -> list[Contaminant]:
-    """`count` or fewer, at least one: sharp crystals up to 1500 A wide and round frost of 60 to 300 A, some in heaps."""
+    """1 to `count` lumps: sharp crystals up to 1500 A wide and round frost of 60 to 300 A, some in heaps."""
     found: list[Contaminant] = []
     for _ in range(int(rng.integers(1, count + 1)) if count else 0):
         crystal = rng.random() < 0.4
-        radius = (rng.uniform(150, 750) if crystal else np.exp(rng.uniform(np.log(30), np.log(150)))) / pixel_size
+        radius = (
+            rng.uniform(150, 750) if crystal else np.exp(rng.uniform(np.log(30), np.log(150)))
+        ) / pixel_size
         centre = rng.uniform(-0.02, 1.02, 2) * shape
         if found and rng.random() < 0.5:
             base = found[-1]
             angle = rng.uniform(0, 2 * np.pi)
             centre = base.centre + (base.radius + 0.6 * radius) * np.array([np.sin(angle), np.cos(angle)])
+        absorbed = (
+            rng.uniform(0.12, 0.5) if crystal else min(rng.uniform(0.4, 1.6) * radius * pixel_size / 500, 0.5)
+        )
         corners = int(rng.integers(5, 8)) if crystal else 24
         angles = np.sort(np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * 2 * np.pi / corners
         lengths = radius * (rng.uniform(0.75, 1.0, corners) if crystal else 1 - 0.06 * rng.random(corners))
         vertices = centre + lengths[:, None] * np.stack([np.sin(angles), np.cos(angles)], 1)
-        found.append(Contaminant(centre, radius, vertices, rng.uniform(0.15, 0.6), bool(crystal)))
+        found.append(Contaminant(centre, radius, vertices, absorbed, bool(crystal)))
     return found
 
 
@@ -89,10 +94,12 @@ def thickness_map(contaminants: list[Contaminant], shape: tuple[int, int]) -> np
 
 
 def illumination(rng: np.random.Generator, shape: tuple[int, int], gradient: float) -> np.ndarray:
-    """Relative brightness (h, w) float32 around 1: a slope of `gradient` across the frame and gentle ice thickness."""
+    """Relative brightness (h, w) float32 around 1: a slope of `gradient` across the frame and waves."""
     slope = rng.uniform(0, 2 * np.pi)
     y = np.linspace(-0.5, 0.5, shape[0], dtype=np.float32)[:, None] * np.float32(np.sin(slope))
     x = np.linspace(-0.5, 0.5, shape[1], dtype=np.float32)[None] * np.float32(np.cos(slope))
     coarse = torch.from_numpy(rng.normal(0, 0.07, (1, 1, 6, 6)).astype(np.float32))
-    waves = torch.nn.functional.interpolate(coarse, size=shape, mode="bicubic", align_corners=True)[0, 0].numpy()
+    waves = torch.nn.functional.interpolate(coarse, size=shape, mode="bicubic", align_corners=True)[
+        0, 0
+    ].numpy()
     return 1 + np.float32(gradient) * np.clip(y + x + waves, -0.95, 0.95)

@@ -1,4 +1,4 @@
-"""Where particles lie: random, partly in clusters, never closer than a minimum distance, never where it is forbidden."""
+"""Where particles lie: random, partly in clusters, never too close, never where it is forbidden."""
 
 from collections.abc import Callable
 
@@ -15,16 +15,17 @@ def place_centres(
     cluster_fraction: float,
     allowed: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """Up to `count` centres (n, 2) float64 in (y, x) px inside the frame (h, w), at least `distance` px apart.
+    """Up to `count` centres (n, 2) float64 (y, x) in px inside the frame (h, w), `distance` px apart or more.
 
-    A `cluster_fraction` of them is thrown within 1.3 distances of an earlier one. `allowed` maps (k, 2) to bool (k,).
+    A `cluster_fraction` of them is thrown within 1.3 distances of an earlier one; `allowed` maps (k, 2) to
+    bool (k,).
     """
     cell = distance / np.sqrt(2)
     grid: dict[tuple[int, int], np.ndarray] = {}
     centres: list[np.ndarray] = []
     limit = np.asarray(shape, float) - 1
     for _ in range(_TRIES_PER_PARTICLE):
-        missing = count - len(centres)
+        missing = min(count - len(centres), 1 + len(centres))
         if missing <= 0:
             break
         throws = rng.uniform(0, 1, (missing, 2)) * limit

@@ -28,9 +28,10 @@ _FRINGE_LIMIT = 0.5
 class SimulatedMicrograph:
     """A micrograph and its truth.
 
-    `image` is float32 (h, w) in electrons per px; `signal` float32 (h, w) is the particles' noise-free contrast in it,
-    relative to the mean dose and dark (negative); `centres` (n, 2) are (y, x) px, 0-based; `euler_angles` (n, 3) are rot,
-    tilt, psi in degrees; defocus in Angstrom, its angle in degrees; `snr` is measured in the image before denoising.
+    `image` is float32 (h, w) in electrons per px; `signal` float32 (h, w) is the particles' noise-free
+    contrast, relative to the mean dose, dark is negative; `centres` (n, 2) are (y, x) px, 0-based;
+    `euler_angles` (n, 3) are rot, tilt, psi in degrees; `snr` is measured in the image before denoising, 0
+    without particles.
     """
 
     image: np.ndarray
@@ -61,11 +62,11 @@ def simulate_micrograph(parameters: SimulationParameters, index: int) -> Simulat
     )
     carbon = draw_carbon_edge(ice, shape, parameters.pixel_size) if has_carbon else None
     lumps = (
-        draw_contaminants(ice, shape, parameters.pixel_size, parameters.contamination_count) if is_dirty else []
+        draw_contaminants(ice, shape, parameters.pixel_size, parameters.contamination_count)
+        if is_dirty
+        else []
     )
-    centres = (
-        np.zeros((0, 2)) if is_empty else _draw_centres(layout, parameters, carbon, lumps)
-    )
+    centres = np.zeros((0, 2)) if is_empty else _draw_centres(layout, parameters, carbon, lumps)
     euler_angles = draw_orientations(angles, len(centres))
     structure = load_structure(source, parameters.particle_diameter, shape_rng)
     projections = project(structure, euler_angles, parameters.pixel_size)
@@ -114,7 +115,8 @@ def disc_mask(centres: np.ndarray, radius: float, shape: tuple[int, int]) -> np.
 
 
 def _draw_optics(rng: np.random.Generator, parameters: SimulationParameters) -> Optics:
-    mean = 1e4 * rng.uniform(*parameters.defocus_range)
+    lowest, highest = parameters.defocus_range
+    mean = 1e4 * rng.uniform(lowest, highest)
     half = min(0.5e4 * parameters.astigmatism_um * rng.random(), 0.5 * mean)
     return Optics(
         mean + half,
@@ -144,7 +146,9 @@ def _draw_centres(
         return good
 
     shape = (parameters.height, parameters.width)
-    grid = np.stack(np.meshgrid(*(np.linspace(0, n - 1, 64) for n in shape), indexing="ij"), -1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(*(np.linspace(0, n - 1, 64) for n in shape), indexing="ij"), -1).reshape(
+        -1, 2
+    )
     count = round(parameters.particles_per_micrograph * float(allowed(grid).mean()))
     distance = parameters.min_distance * parameters.particle_diameter_px
     return place_centres(rng, shape, count, distance, parameters.cluster_fraction, allowed)
@@ -160,7 +164,7 @@ def _background(
     padded: tuple[int, int],
     frame: tuple[slice, slice],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Relative brightness (h, w) without particles and the mask (h, w) of vitreous ice free of anything else."""
+    """Relative brightness (h, w) without particles and the mask (h, w) of clear vitreous ice."""
     offset = np.array([frame[0].start, frame[1].start])
     phase = noise.standard_normal(padded, np.float32)
     absorbed = np.zeros(padded, np.float32)

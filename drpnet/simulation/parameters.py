@@ -31,8 +31,8 @@ class SimulationParameters:
     """
 
     structures: list[str] = field(default_factory=lambda: ["trpv1"])
-    """Used in turn: `trpv1`, `beta_galactosidase`, `random` (a new symmetric assembly in every micrograph) or a file
-    .pdb / .cif / .mrc / .map (also .gz)."""
+    """Used in turn: `trpv1`, `beta_galactosidase`, `random` (a new symmetric assembly in every micrograph) or
+    a file .pdb / .cif / .mrc / .map (also .gz)."""
     particle_diameter: float = 173.0
     """Longest dimension in Angstrom; `random` assemblies are built to it, others keep their own size."""
     micrographs: int = 10
@@ -86,7 +86,8 @@ class SimulationParameters:
             known = name in PROCEDURAL_STRUCTURES or Path(name).name.lower().endswith(STRUCTURE_SUFFIXES)
             _require(
                 known,
-                f"simulation.structures has {name!r}; use {', '.join(PROCEDURAL_STRUCTURES)} or a .pdb, .cif or .mrc file",
+                f"simulation.structures has {name!r}; use {', '.join(PROCEDURAL_STRUCTURES)} "
+                "or a .pdb, .cif or .mrc file",
             )
         for name in ("particle_diameter", "pixel_size", "min_distance", "voltage_kv", "dose"):
             value = getattr(self, name)
@@ -119,12 +120,13 @@ class SimulationParameters:
         diameter_px = self.particle_diameter / self.pixel_size
         _require(
             diameter_px >= 4,
-            f"simulation.particle_diameter {self.particle_diameter:g} A is {diameter_px:.2g} px at pixel_size "
-            f"{self.pixel_size:g}; use at least 4 px",
+            f"simulation.particle_diameter {self.particle_diameter:g} A is {diameter_px:.2g} px "
+            f"at pixel_size {self.pixel_size:g}; use at least 4 px",
         )
         _require(
             min(self.height, self.width) >= diameter_px,
-            f"simulation.height x width is {self.height} x {self.width} px, less than one particle ({diameter_px:.0f} px)",
+            f"simulation.height x width is {self.height} x {self.width} px, "
+            f"less than one particle ({diameter_px:.0f} px)",
         )
         disc = math.pi / 4 * (self.min_distance * diameter_px) ** 2
         most = int(_PACKING_LIMIT * self.height * self.width / disc)

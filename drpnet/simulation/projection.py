@@ -15,25 +15,28 @@ _CHUNK = 128
 def project(structure: Structure, euler_angles: np.ndarray, pixel_size: float) -> np.ndarray:
     """Projections (n, b, b) float32 at `pixel_size`, centre of mass at pixel b // 2, b even.
 
-    `euler_angles` (n, 3) are rot, tilt, psi in degrees, RELION's ZYZ convention. The density is sampled no finer than a
-    64th of the particle and the projections are enlarged in Fourier space.
+    `euler_angles` (n, 3) are rot, tilt, psi in degrees, RELION's ZYZ convention. The density is sampled no
+    finer than a 64th of the particle and the projections are enlarged in Fourier space.
     """
     size = structure.longest_dimension
     box = 2 * int(np.ceil((1.15 * size + 12.0) / pixel_size / 2 + 1))
     sampling = max(pixel_size, size / _FINEST_SAMPLING)
     coarse = min(box, 2 * int(np.ceil(box * pixel_size / sampling / 2)))
     voxel_size = box * pixel_size / coarse
+    if len(euler_angles) == 0:
+        return np.zeros((0, box, box), np.float32)
     volume = torch.from_numpy(structure.density(coarse, voxel_size))
     matrices = torch.from_numpy(
         Rotation.from_euler("ZYZ", euler_angles, degrees=True).as_matrix().astype(np.float32)
     )
-    stacks = [project_3d_to_2d(volume, chunk).numpy() for chunk in matrices.split(_CHUNK)]
-    projections = np.concatenate(stacks) if stacks else np.zeros((0, coarse, coarse), np.float32)
+    projections = np.concatenate(
+        [project_3d_to_2d(volume, chunk).numpy() for chunk in matrices.split(_CHUNK)]
+    )
     return projections if coarse == box else enlarge(projections, box)
 
 
 def enlarge(images: np.ndarray, box: int) -> np.ndarray:
-    """Band-limited enlargement of (n, a, a) to (n, box, box), a <= box, both even; pixel a // 2 goes to box // 2."""
+    """Band-limited enlargement of (n, a, a) to (n, box, box), both even; pixel a // 2 goes to box // 2."""
     small = images.shape[-1]
     spectrum = rfft2(np.fft.ifftshift(images, axes=(-2, -1)))
     half = small // 2
@@ -45,7 +48,7 @@ def enlarge(images: np.ndarray, box: int) -> np.ndarray:
 
 
 def place(projections: np.ndarray, centres: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Sum of the images (n, b, b) in a frame (h, w) float32, pixel b // 2 of each at its centre (n, 2) in (y, x) px."""
+    """Frame (h, w) float32 with images (n, b, b) added, pixel b // 2 at their centres (n, 2) (y, x) px."""
     frame = np.zeros(shape, np.float32)
     if len(projections) == 0:
         return frame

@@ -13,7 +13,7 @@ from drpnet.errors import InputError
 from drpnet.io.volumes import read_volume
 from drpnet.simulation.assemblies import beta_galactosidase, longest_dimension, random_assembly, trpv1
 
-RESIDUE_SIGMA = 3.0
+RESIDUE_SIGMA = 3.5
 ATOM_SIGMA = 1.5
 
 
@@ -108,9 +108,7 @@ def _read_atoms(path: Path) -> PointStructure:
     try:
         model = gemmi.read_structure(str(path))
     except (RuntimeError, ValueError, OSError) as reason:
-        raise InputError(
-            f"{path} cannot be read as PDB or mmCIF ({reason}); give a whole file"
-        ) from reason
+        raise InputError(f"{path} cannot be read as PDB or mmCIF ({reason}); give a whole file") from reason
     model.setup_entities()
     if len(model) and model.assemblies:
         model.transform_to_assembly(model.assemblies[0].name, gemmi.HowToNameCopiedChain.Short)
