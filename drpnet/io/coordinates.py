@@ -5,22 +5,14 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from drpnet.errors import InputError
-from drpnet.io.coordinate_files import (
-    BOX,
-    CSV,
-    TEXT,
-    Coordinates,
-    particle_table,
-    read_coordinates,
-    read_empiar10005,
-    require_inside,
-    star_coordinates,
-)
 from drpnet.io.paths import locate, tree_and_stem, walk
 from drpnet.io.star import read_star
+from drpnet.io.star_coordinates import particle_table, star_coordinates
+from drpnet.io.text_coordinates import Coordinates, read_box, read_empiar10005, read_table
 
 __all__ = ["Coordinates", "read_coordinate_set", "read_coordinates", "read_empiar10005", "require_inside"]
 
@@ -30,19 +22,64 @@ _INDEX = re.compile(r"coords_suffix_\w+\.star")
 _KINDS: tuple[Callable[[Path], bool], ...] = (
     lambda path: path.name.endswith("_autopick.star"),
     lambda path: path.suffix.lower() == ".star",
-    lambda path: path.suffix.lower() in BOX,
+    lambda path: path.suffix.lower() == ".box",
     lambda path: path.suffix.lower() in (".coord", ".coords"),
-    lambda path: path.suffix.lower() in CSV,
-    lambda path: path.suffix.lower() in TEXT,
+    lambda path: path.suffix.lower() == ".csv",
+    lambda path: path.suffix.lower() in (".txt", ".tsv"),
 )
+_TABLES = (".csv", ".txt", ".tsv", ".coord", ".coords")
 _Place = tuple[Path, str]
+
+
+def read_coordinates(path: Path, *, micrograph_shape: tuple[int, int] | None = None) -> Coordinates:
+    """Centres of one micrograph from .star, .box, .csv or plain columns (.txt, .coord); an empty list is
+    valid.
+
+    .star: RELION 3.0 and later, refined offsets subtracted. .box: EMAN corners, centre = corner + size // 2,
+    fifth column the score. .csv: header x,y[,score] or CryoPPP's X-Coordinate,Y-Coordinate, taken as they are
+    (CryoPPP's frame may be upside down to the .mrc). Plain columns: x y [score], 0-based centres. Raises
+    InputError for what cannot be read, several micrographs in one file, or a centre outside
+    `micrograph_shape` (h, w).
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".star":
+        table = particle_table(path, read_star(path))
+        if "rlnMicrographName" in table and table["rlnMicrographName"].nunique() > 1:
+            raise InputError(f"{path} holds several micrographs; use it as a coordinate set, not for one")
+        found = star_coordinates(path, table)
+    elif suffix == ".box":
+        found = read_box(path)
+    elif suffix in _TABLES:
+        found, names = read_table(path)
+        if names is not None and len(set(names)) > 1:
+            raise InputError(f"{path} holds several micrographs; use it as a coordinate set, not for one")
+    else:
+        raise InputError(f"{path} is no coordinate file; use .star, .box, .csv, .txt or .coord")
+    if micrograph_shape is not None:
+        require_inside(found.centres, micrograph_shape, path)
+    return found
+
+
+def require_inside(centres: np.ndarray, shape: tuple[int, int], path: Path) -> None:
+    """Raise InputError when a centre (n, 2) lies outside a micrograph of `shape` (h, w); `path` says whose
+    they are.
+    """
+    outside = ((centres < -0.5) | (centres > np.asarray(shape) - 0.5)).any(axis=1)
+    if outside.any():
+        y, x = centres[np.argmax(outside)]
+        raise InputError(
+            f"{path}: {outside.sum()} of {len(centres)} centres, first x {x:.0f}, y {y:.0f}, lie outside the "
+            f"{shape[0]} x {shape[1]} micrograph; do they belong to another micrograph or to a binned one?"
+        )
 
 
 def read_coordinate_set(source: Path) -> dict[str, Coordinates]:
     """Centres by micrograph stem, or "<folder>/<stem>" for a stem that occurs in several folders.
 
     `source` is a folder with one file a micrograph (searched with its subfolders; a picker's suffix such as
-    _autopick is left out), one particles .star, a RELION autopick.star index, or one coordinate file. In a
+    _autopick is left out), one particles .star, a RELION autopick.star index, a table of
+    Topaz, or one coordinate file. In a
     folder the first of these kinds counts: *_autopick.star, other .star, .box, .coord, .csv, .txt; a
     particles .star only where no star is for one micrograph. Raises InputError when there are none, one
     cannot be read or two are for the same micrograph.
@@ -52,8 +89,10 @@ def read_coordinate_set(source: Path) -> dict[str, Coordinates]:
         places = _from_folder(source)
     elif source.suffix.lower() == ".star":
         places = _from_star(source, read_star(source))
+    elif not source.exists():
+        raise InputError(f"{source} does not exist; give a folder of coordinate files or one file")
     else:
-        places = [(_place(source, source.parent), read_coordinates(source))]
+        places = _from_table(source)
     count = Counter(place for place, _ in places)
     for (tree, stem), times in count.items():
         if times > 1:
@@ -131,6 +170,21 @@ def _from_star(star: Path, blocks: dict[str, pd.DataFrame]) -> list[tuple[_Place
     if "rlnMicrographName" in table:
         return _split(star, table)
     return [(_place(star, star.parent), star_coordinates(star, table))]
+
+
+def _from_table(path: Path) -> list[tuple[_Place, Coordinates]]:
+    names = read_table(path)[1] if path.suffix.lower() in _TABLES else None
+    if names is None:
+        return [(_place(path, path.parent), read_coordinates(path))]
+    found = read_table(path)[0]
+    rows = {name: np.array([other == name for other in names]) for name in dict.fromkeys(names)}
+    return [
+        (
+            tree_and_stem(name),
+            Coordinates(found.centres[own], None if found.scores is None else found.scores[own]),
+        )
+        for name, own in rows.items()
+    ]
 
 
 def _listed(index: Path, name: str) -> Path:

@@ -39,6 +39,7 @@ def find_micrographs(source: str) -> MicrographList:
             f"{source} does not exist; give a folder, a glob, a micrograph or a micrographs .star"
         )
     _require_distinct(source, found.entries)
+    _require_plain(found.entries)
     return found
 
 
@@ -50,6 +51,14 @@ def _require_distinct(source: str, entries: Sequence[MicrographEntry]) -> None:
             raise InputError(
                 f"{source}: {names[0]} and {names[1]} would both be picked into {tree / stem}_autopick.star; "
                 "give a glob or a star that names each micrograph once"
+            )
+
+
+def _require_plain(entries: Sequence[MicrographEntry]) -> None:
+    for entry in entries:
+        if any(mark in entry.name for mark in "\"'\n\r"):
+            raise InputError(
+                f"{entry.name!r} has a quote or a line break, which STAR files cannot hold; rename it"
             )
 
 

@@ -1,0 +1,66 @@
+"""Read particle centres from the tables of RELION STAR files."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from drpnet.errors import InputError
+from drpnet.io.star import numbers
+from drpnet.io.text_coordinates import Coordinates
+
+_UNKNOWN_SCORE = -999  # relion_manualpick
+
+
+def particle_table(path: Path, blocks: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The table of a star with coordinates, offsets already subtracted from them; InputError when there is
+    none.
+    """
+    found = [table for table in blocks.values() if {"rlnCoordinateX", "rlnCoordinateY"} <= set(table.columns)]
+    if not found:
+        raise InputError(
+            f"{path} has no columns rlnCoordinateX and rlnCoordinateY; give a .star of picks or particles"
+        )
+    table = found[0].copy()
+    scale = _offset_scale(path, table, blocks.get("optics"))
+    for axis in "XY":
+        centre = numbers(path, table, f"rlnCoordinate{axis}")
+        if scale is not None:
+            unit = "Angst" if f"rlnOrigin{axis}Angst" in table else ""
+            centre = centre - numbers(path, table, f"rlnOrigin{axis}{unit}") / scale
+        table[f"rlnCoordinate{axis}"] = centre
+    return table
+
+
+def star_coordinates(path: Path, table: pd.DataFrame) -> Coordinates:
+    """Centres and scores of a table that `particle_table` gave."""
+    centres = table[["rlnCoordinateY", "rlnCoordinateX"]].to_numpy(dtype=float)
+    if "rlnAutopickFigureOfMerit" not in table:
+        return Coordinates(centres)
+    scores = pd.to_numeric(table["rlnAutopickFigureOfMerit"], errors="coerce").to_numpy(dtype=float)
+    known = len(scores) == 0 or (np.isfinite(scores).all() and not (scores == _UNKNOWN_SCORE).all())
+    return Coordinates(centres, scores if known else None)
+
+
+def _offset_scale(path: Path, table: pd.DataFrame, optics: pd.DataFrame | None) -> np.ndarray | float | None:
+    """What the refined offsets are divided by to be px of the micrograph; None without offsets."""
+    if {"rlnOriginX", "rlnOriginY"} <= set(table.columns):
+        return 1.0  # RELION 3.0: px already
+    if not {"rlnOriginXAngst", "rlnOriginYAngst"} <= set(table.columns):
+        return None
+    for label in ("rlnMicrographPixelSize", "rlnImagePixelSize"):
+        if optics is not None and label in optics and "rlnOpticsGroup" in optics:
+            sizes = dict(
+                zip(numbers(path, optics, "rlnOpticsGroup"), numbers(path, optics, label), strict=True)
+            )
+            groups = (
+                numbers(path, table, "rlnOpticsGroup")
+                if "rlnOpticsGroup" in table
+                else [min(sizes)] * len(table)
+            )
+            scale = np.array([sizes.get(group, 0.0) for group in groups])
+            if (scale > 0).all():
+                return scale
+    raise InputError(
+        f"{path} has offsets in Angstrom but no pixel size for them; add rlnMicrographPixelSize to its optics"
+    )
