@@ -1,6 +1,7 @@
 """The Hydra schema: every key of conf/ with its type, so that a typo in YAML or on the command line is an error."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ T = TypeVar("T")
 STAGES = ("fcrn", "classifier")
 
 
+@functools.cache
 def _editable(cls: type) -> type:
     """The fields of a frozen dataclass without its freezing (OmegaConf makes frozen ones read-only) and its checks."""
     hints = get_type_hints(cls)
@@ -152,7 +154,8 @@ def _remedy(error: BaseException) -> str:
 def build(cls: type[T], node: Any) -> T:
     """A parameter dataclass from a composed node: types converted, unknown keys and wrong values refused."""
     with clear_errors():
-        typed = OmegaConf.merge(OmegaConf.structured(_editable(cls)), node or {})
+        plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+        typed = OmegaConf.merge(OmegaConf.structured(_editable(cls)), plain or {})
         missing = sorted(OmegaConf.missing_keys(typed))
         if missing:
             raise InputError(f"{missing[0]} of {cls.__name__} is missing; give it a value")
