@@ -1,6 +1,6 @@
 """Procedural protein assemblies: residues as points, laid out as helices and strands in domains.
 
-Points are (n, 3) float64 in (x, y, z) Angstrom, the main symmetry axis along z. Nothing is an atomic model: the
+Points are (n, 3) float64 in (x, y, z) Angstrom, the main symmetry axis along z. None is an atomic model: the
 two named assemblies copy outline, symmetry and domain layout of TRPV1 and of beta-galactosidase.
 """
 

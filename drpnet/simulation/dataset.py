@@ -21,7 +21,7 @@ _PREFIX = "simulated"
 def simulate_dataset(
     parameters: SimulationParameters, out: Path, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Write micrographs/simulated_0001.mrc ... and particles.star, micrographs.star, simulation.json in `out`.
+    """Write micrographs/simulated_0001.mrc ..., particles.star, micrographs.star, simulation.json to `out`.
 
     The folder appears whole or not at all. One made with the same parameters is left as it is; InputError
     when it was made with others or holds something else. `progress` gets (done, total) after each micrograph.

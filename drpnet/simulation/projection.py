@@ -9,7 +9,7 @@ from torch_fourier_slice import project_3d_to_2d
 from drpnet.simulation.structures import Structure
 
 _FINEST_SAMPLING = 64
-_CHUNK = 128
+_CHUNK = 64
 
 
 def project(structure: Structure, euler_angles: np.ndarray, pixel_size: float) -> np.ndarray:
@@ -50,18 +50,17 @@ def enlarge(images: np.ndarray, box: int) -> np.ndarray:
 def place(projections: np.ndarray, centres: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Frame (h, w) float32 with images (n, b, b) added, pixel b // 2 at their centres (n, 2) (y, x) px."""
     frame = np.zeros(shape, np.float32)
-    if len(projections) == 0:
-        return frame
     box = projections.shape[-1]
-    whole = np.floor(centres + 0.5).astype(int)
-    fraction = centres - whole
-    ramp_y = np.exp(-2j * np.pi * fraction[:, :1] * np.fft.fftfreq(box))[:, :, None]
-    ramp_x = np.exp(-2j * np.pi * fraction[:, 1:] * np.fft.rfftfreq(box))[:, None, :]
-    ramps = (ramp_y * ramp_x).astype(np.complex64)
-    moved = irfft2(rfft2(projections) * ramps, s=(box, box))
-    for image, (top, left) in zip(moved, whole - box // 2, strict=True):
-        rows, columns = slice(max(top, 0), top + box), slice(max(left, 0), left + box)
-        part = frame[rows, columns]
-        y, x = max(-top, 0), max(-left, 0)
-        part += image[y : y + part.shape[0], x : x + part.shape[1]]
+    for start in range(0, len(projections), _CHUNK):
+        some = centres[start : start + _CHUNK]
+        whole = np.floor(some + 0.5).astype(int)
+        fraction = some - whole
+        ramp_y = np.exp(-2j * np.pi * fraction[:, :1] * np.fft.fftfreq(box))[:, :, None]
+        ramp_x = np.exp(-2j * np.pi * fraction[:, 1:] * np.fft.rfftfreq(box))[:, None, :]
+        ramps = (ramp_y * ramp_x).astype(np.complex64)
+        moved = irfft2(rfft2(projections[start : start + _CHUNK]) * ramps, s=(box, box))
+        for image, (top, left) in zip(moved, whole - box // 2, strict=True):
+            part = frame[max(top, 0) : max(top + box, 0), max(left, 0) : max(left + box, 0)]
+            y, x = max(-top, 0), max(-left, 0)
+            part += image[y : y + part.shape[0], x : x + part.shape[1]]
     return frame

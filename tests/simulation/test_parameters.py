@@ -38,7 +38,13 @@ def test_bad_value_is_named(changes: dict[str, Any], named: str) -> None:
 
 
 def test_packing_message_says_how_many_fit() -> None:
-    small = {"height": 400, "width": 400, "pixel_size": 4.0, "particle_diameter": 160.0, "min_distance": 1.0}
+    small: dict[str, Any] = {
+        "height": 400,
+        "width": 400,
+        "pixel_size": 4.0,
+        "particle_diameter": 160.0,
+        "min_distance": 1.0,
+    }
     with pytest.raises(InputError, match="at most 63"):
         SimulationParameters(**small, particles_per_micrograph=64)
     SimulationParameters(**small, particles_per_micrograph=63)
