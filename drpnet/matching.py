@@ -115,41 +115,6 @@ def _assign(pairs: Matching, edges: np.ndarray) -> np.ndarray:
     return taken[taken >= 0]
 
 
-def match_topaz(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
-    """Topaz's rule: the assignment of least total min(d^2 - r^2, 0); a pair counts when d < r, strictly.
-
-    One good pair may win over two poor ones, so it can hold fewer pairs than `match_one_to_one`.
-    """
-    pairs = neighbour_pairs(picks, truth, radius)
-    if not len(pairs.pick_index):
-        return pairs
-    cost = np.zeros((len(picks), len(truth)))
-    cost[pairs.pick_index, pairs.truth_index] = pairs.distance**2 - radius**2
-    row, column = linear_sum_assignment(cost)
-    counts = cost[row, column] < 0
-    row, column = row[counts], column[counts]
-    distance = np.hypot(*(np.asarray(picks, float)[row] - np.asarray(truth, float)[column]).T)
-    return Matching(row, column, distance)
-
-
-def match_in_truth_order(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
-    """DeepPicker's rule: each labelled particle in turn takes its nearest free pick closer than `radius`."""
-    pairs = neighbour_pairs(picks, truth, radius)
-    owner: dict[int, tuple[int, float]] = {}
-    done: set[int] = set()
-    for edge in np.lexsort((pairs.distance, pairs.truth_index)):
-        pick, particle = int(pairs.pick_index[edge]), int(pairs.truth_index[edge])
-        if pairs.distance[edge] < radius and particle not in done and pick not in owner:
-            owner[pick] = (particle, float(pairs.distance[edge]))
-            done.add(particle)
-    index = sorted(owner)
-    return Matching(
-        np.array(index, int),
-        np.array([owner[i][0] for i in index], int),
-        np.array([owner[i][1] for i in index], float),
-    )
-
-
 def true_in_score_order(
     picks: np.ndarray, truth: np.ndarray, radius: float, scores: np.ndarray
 ) -> np.ndarray:

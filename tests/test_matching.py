@@ -11,9 +11,7 @@ from drpnet.errors import InputError
 from drpnet.matching import (
     average_precision,
     best_threshold,
-    match_in_truth_order,
     match_one_to_one,
-    match_topaz,
     neighbour_pairs,
     outside_border,
     precision_recall_curve,
@@ -112,33 +110,9 @@ def test_one_pick_counts_once_and_duplicates_are_wrong():
     assert len(match_one_to_one(np.repeat(truth, 3, axis=0), truth, 1).pick_index) == 2
 
 
-def test_rules_differ_at_the_radius_itself():
-    pick, particle = np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])
-    assert match_one_to_one(pick, particle, 5).distance.tolist() == [5.0]
-    assert len(match_topaz(pick, particle, 5).pick_index) == 0
-    assert len(match_in_truth_order(pick, particle, 5).pick_index) == 0
-    assert match_topaz(pick, particle, 5.1).distance.tolist() == [5.0]
-
-
-def test_topaz_prefers_one_close_pair_to_two_distant_ones():
-    # pick 0 is on particle 0; pick 1 reaches only particle 0 and pick 0 reaches both, just inside the radius
-    truth = np.array([[0.0, 0.0], [0.0, 9.0]])
-    picks = np.array([[0.0, 0.0], [0.0, -9.0]])
-    assert len(match_one_to_one(picks, truth, 9.5).pick_index) == 2
-    assert len(match_topaz(picks, truth, 9.5).pick_index) == 1
-
-
-def test_in_truth_order_an_early_particle_takes_the_only_pick_of_a_later_one():
-    truth = np.array([[0.0, 0.0], [0.0, 4.0]])
-    picks = np.array([[0.0, 2.0], [0.0, -2.5]])
-    assert len(match_one_to_one(picks, truth, 3).pick_index) == 2
-    greedy = match_in_truth_order(picks, truth, 3)
-    assert greedy.pick_index.tolist() == [0] and greedy.truth_index.tolist() == [0]
-
-
 def test_empty_sides_score_nothing_and_an_empty_field_is_right():
     nobody, somebody = np.empty((0, 2)), np.array([[1.0, 2.0]])
-    for rule in (match_one_to_one, match_topaz, match_in_truth_order, neighbour_pairs):
+    for rule in (match_one_to_one, neighbour_pairs):
         assert len(rule(nobody, somebody, 3).pick_index) == len(rule(somebody, nobody, 3).pick_index) == 0
     assert (
         precision_recall_f(0, 0, 4) == precision_recall_f(0, 4, 0) == precision_recall_f(0, 3, 4) == (0, 0, 0)
