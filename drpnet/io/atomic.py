@@ -9,8 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a hidden temporary path beside `path` with the same suffixes; it replaces `path` when the body
-    succeeds.
+    """Yield a hidden temporary path beside `path`, same suffixes; it replaces `path` on success.
 
     Makes parent folders. Whatever the body raises removes the temporary file and leaves an older `path` as it
     was.

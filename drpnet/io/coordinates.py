@@ -32,8 +32,7 @@ _Place = tuple[Path, str]
 
 
 def read_coordinates(path: Path, *, micrograph_shape: tuple[int, int] | None = None) -> Coordinates:
-    """Centres of one micrograph from .star, .box, .csv or plain columns (.txt, .coord); an empty list is
-    valid.
+    """Centres of one micrograph from .star, .box, .csv or columns (.txt, .coord); an empty list is valid.
 
     .star: RELION 3.0 and later, refined offsets subtracted. .box: EMAN corners, centre = corner + size // 2,
     fifth column the score. .csv: header x,y[,score] or CryoPPP's X-Coordinate,Y-Coordinate, taken as they are
@@ -62,9 +61,7 @@ def read_coordinates(path: Path, *, micrograph_shape: tuple[int, int] | None = N
 
 
 def require_inside(centres: np.ndarray, shape: tuple[int, int], path: Path) -> None:
-    """Raise InputError when a centre (n, 2) lies outside a micrograph of `shape` (h, w); `path` says whose
-    they are.
-    """
+    """Raise InputError when a centre (n, 2) of `path` lies outside a micrograph of `shape` (h, w)."""
     outside = ((centres < -0.5) | (centres > np.asarray(shape) - 0.5)).any(axis=1)
     if outside.any():
         y, x = centres[np.argmax(outside)]
@@ -78,11 +75,10 @@ def read_coordinate_set(source: Path) -> dict[str, Coordinates]:
     """Centres by micrograph stem, or "<folder>/<stem>" for a stem that occurs in several folders.
 
     `source` is a folder with one file a micrograph (searched with its subfolders; a picker's suffix such as
-    _autopick is left out), one particles .star, a RELION autopick.star index, a table of
-    Topaz, or one coordinate file. In a
-    folder the first of these kinds counts: *_autopick.star, other .star, .box, .coord, .csv, .txt; a
-    particles .star only where no star is for one micrograph. Raises InputError when there are none, one
-    cannot be read or two are for the same micrograph.
+    _autopick is left out), one particles .star, a RELION autopick.star index, a table of Topaz, or one
+    coordinate file. In a folder the first of these kinds counts: *_autopick.star, other .star, .box, .coord,
+    .csv, .txt; a particles .star only where no star is for one micrograph. Raises InputError when there are
+    none, one cannot be read or two are for the same micrograph.
     """
     source = Path(source)
     if source.is_dir():

@@ -16,8 +16,7 @@ _PREVIEWS = (".png", ".jpg", ".jpeg")
 
 
 def find_micrographs(source: str) -> MicrographList:
-    """Micrographs of a folder (with its subfolders), a glob, a file or a micrographs .star (RELION 3.0 and
-    later).
+    """Micrographs of a folder (with subfolders), a glob, a file or a micrographs .star (RELION >= 3.0).
 
     In a folder, .png and .jpg count only when there is nothing else (previews), and `<stem>_PS.mrc` beside
     `<stem>.mrc` (a power spectrum) never. A star's paths are taken from the current folder, else from the

@@ -24,9 +24,7 @@ _IMOD_STAMP = 1146047817
 
 
 def split_suffix(name: str) -> tuple[str, str]:
-    """Stem and lower-case suffix of a micrograph's file name, ".mrc.gz" being one; the suffix is "" for other
-    files.
-    """
+    """Stem and lower-case suffix (such as ".mrc.gz") of a micrograph's file name; "" for other files."""
     lower = name.lower()
     for suffix in (
         *(m + c for m in MRC_SUFFIXES for c in COMPRESSED_SUFFIXES),
@@ -69,9 +67,7 @@ def read_micrograph(path: Path) -> tuple[np.ndarray, float | None]:
 
 
 def read_shape(path: Path) -> tuple[int, int]:
-    """Shape (h, w) from the header alone; raises InputError as `read_micrograph` does for what the header
-    tells.
-    """
+    """Shape (h, w) from the header alone; InputError for what `read_micrograph` refuses by its header."""
     path = Path(path)
     if _check_file(path) in PICTURE_SUFFIXES:
         return read_picture_shape(path)

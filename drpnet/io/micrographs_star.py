@@ -26,9 +26,7 @@ _CTF = [
 
 @dataclass(frozen=True)
 class MicrographEntry:
-    """One micrograph to pick: a readable `path`, the `name` that outputs say, and `tree` / `stem` that place
-    them.
-    """
+    """One micrograph to pick: a readable `path`, its `name` in outputs, `tree` and `stem` that place them."""
 
     path: Path
     name: str
@@ -45,9 +43,7 @@ class MicrographEntry:
 
 @dataclass(frozen=True)
 class MicrographList:
-    """Micrographs in order, the optics table as columns by label (None: unknown) and CTF columns by
-    micrograph name.
-    """
+    """Micrographs in order, optics columns by label (None: unknown), CTF columns by micrograph name."""
 
     entries: tuple[MicrographEntry, ...]
     optics: dict[str, list[Any]] | None = None
@@ -55,9 +51,7 @@ class MicrographList:
 
 
 def read_micrographs_star(star: Path) -> MicrographList:
-    """Micrographs, optics groups and CTF of a micrographs .star (RELION 3.0 and later); every micrograph must
-    exist.
-    """
+    """Micrographs, optics groups and CTF of a micrographs .star (RELION >= 3.0); every file must exist."""
     blocks = read_star(star)
     table = blocks.get("micrographs", next((t for t in blocks.values() if "rlnMicrographName" in t), None))
     if table is None or "rlnMicrographName" not in table:
@@ -103,9 +97,7 @@ def read_micrographs_star(star: Path) -> MicrographList:
 def _optics(
     star: Path, optics: pd.DataFrame | None, table: pd.DataFrame
 ) -> tuple[pd.DataFrame | None, list[int]]:
-    """The optics table, made from the columns of a 3.0 star where there is none, and the group of every
-    micrograph.
-    """
+    """The optics table (made from the columns of a 3.0 star) and the group of every micrograph."""
     if optics is not None:
         if "rlnOpticsGroup" not in optics:
             raise InputError(f"{star}: its data_optics has no column rlnOpticsGroup; mend the star")

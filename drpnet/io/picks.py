@@ -21,9 +21,7 @@ _SCORES = {
 
 @dataclass(frozen=True)
 class Candidates:
-    """All candidates of one micrograph: `centres` (n, 2) in (y, x) px and three scores (n,); NaN where there
-    is none.
-    """
+    """All candidates of one micrograph: `centres` (n, 2) in (y, x) px, scores (n,), NaN where none."""
 
     centres: np.ndarray
     figure_of_merit: np.ndarray
@@ -33,9 +31,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class ParticleTable:
-    """The picks of one micrograph in a particles .star; `ctf` holds its CTF columns by RELION label, if
-    known.
-    """
+    """The picks of one micrograph in a particles .star; `ctf` holds its CTF columns by label, if known."""
 
     micrograph_name: str
     centres: np.ndarray
@@ -45,9 +41,7 @@ class ParticleTable:
 
 
 def write_autopick_star(path: Path, centres: np.ndarray, figure_of_merit: np.ndarray) -> None:
-    """Write the picks of one micrograph as relion_autopick does; centres (n, 2) in (y, x) px, none is a valid
-    file.
-    """
+    """Write the picks of one micrograph as relion_autopick does; `centres` (n, 2) in (y, x) px."""
     table = _xy(centres)
     table["rlnClassNumber"] = 0
     table["rlnAutopickFigureOfMerit"] = np.asarray(figure_of_merit, dtype=float)
@@ -64,9 +58,7 @@ def write_candidates_star(path: Path, candidates: Candidates) -> None:
 
 
 def read_candidates_star(path: Path) -> Candidates:
-    """Read what `write_candidates_star` wrote; InputError for another file or coordinates that are no
-    numbers.
-    """
+    """Read what `write_candidates_star` wrote; InputError for anything else."""
     table = next(iter(read_star(path).values()))
     missing = [c for c in ("rlnCoordinateX", "rlnCoordinateY", *_SCORES.values()) if c not in table]
     if missing:

@@ -27,9 +27,7 @@ _FAILURES = (
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """Image (h, w) float32 of a picture, row 0 at the top, colour as luminance; InputError when it cannot be
-    read.
-    """
+    """Image (h, w) float32 of a picture, row 0 at the top, colour as luminance; InputError if unreadable."""
     try:
         pixels = _read_tiff(path) if path.suffix.lower() in _TIFF else _read_pillow(path)
     except Image.DecompressionBombError as reason:

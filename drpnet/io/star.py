@@ -30,8 +30,7 @@ class _Layout:
 
 
 def read_star(path: Path) -> dict[str, pd.DataFrame]:
-    """The blocks of a STAR file by name (`data_` is ""), each a table; a block without a loop is a table of
-    one row.
+    """The blocks of a STAR file by name (`data_` is "") as tables; one without a loop has one row.
 
     Raises InputError for a missing, empty or foreign file, a row with too few or too many values, a repeated
     block.

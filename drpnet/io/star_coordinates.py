@@ -13,9 +13,7 @@ _UNKNOWN_SCORE = -999  # relion_manualpick
 
 
 def particle_table(path: Path, blocks: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The table of a star with coordinates, offsets already subtracted from them; InputError when there is
-    none.
-    """
+    """The table of a star with coordinates, offsets already subtracted; InputError when there is none."""
     found = [table for table in blocks.values() if {"rlnCoordinateX", "rlnCoordinateY"} <= set(table.columns)]
     if not found:
         raise InputError(
