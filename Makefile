@@ -1,0 +1,49 @@
+# make demo   simulate, train, pick and score; a few minutes on two cores
+# make test   ruff, mypy and the tests
+#
+# Both make their own environment in .venv first. Which build of torch: PyPI's by default; for another,
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu      (or .../cu126, ...)
+
+PYTHON ?= python3.11
+TORCH_INDEX ?=
+PYTEST_ARGS ?=
+DEMO ?= outputs/demo
+
+BIN := .venv/bin
+STAMP := .venv/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
+export TORCH_INDEX
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-slow lint clean
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/python train.py experiment=trpv1_fcrn dataset=simulated_trpv1 hydra.run.dir=$(DEMO)/fcrn
+	$(BIN)/python train.py experiment=trpv1_classifier dataset=simulated_trpv1 hydra.run.dir=$(DEMO)/classifier
+	$(BIN)/python pick.py micrographs=$(DEMO)/test/micrographs out=$(DEMO)/picks particle_diameter=173 overlay=true
+	$(BIN)/drpnet evaluate $(DEMO)/picks $(DEMO)/test/particles.star --diameter-px 47 --json $(DEMO)/metrics.json
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-slow: $(STAMP)
+	$(BIN)/pytest -m 'slow and not gpu' $(PYTEST_ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find conf drpnet tests -name __pycache__ -type d -prune -exec rm -rf {} +
