@@ -37,9 +37,9 @@ class PreprocessConfig:
     illumination_sigma_px: float = 0.0
     """Sigma of Eq. 1 in pixels instead (released code: 100)."""
     outlier_deviations: float = 0.0
-    """Clip grey levels this many robust deviations away from the median; 0: off."""
+    """Clip grey levels this many robust deviations (1.4826 MAD) away from the median; 0: off."""
     standardise: bool = True
-    """Subtract the median and divide by the standard deviation."""
+    """Subtract the median and divide by the robust standard deviation."""
     eight_bit: bool = False
     """Round to 256 levels, as the released code does after Eq. 1."""
     smoothing_after_px: float = 0.0

@@ -1,0 +1,64 @@
+"""python -m experiments.real10017 --real data/real [--only crossvalidation|shipped]: writes result.json and prints the tables."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from drpnet.evaluate import write_json
+from experiments.real10017.crossvalidate import crossvalidate
+from experiments.real10017.shipped import EMPTY_DIAMETERS, shipped
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Run the parts that are asked for and merge them into result.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--real", type=Path, default=Path("data/real"), help="the laid-out micrographs")
+    parser.add_argument("--out", type=Path, default=Path("outputs/real10017"), help="run folders of the folds")
+    parser.add_argument("--weights", default="default")
+    parser.add_argument("--only", choices=("crossvalidation", "shipped"))
+    parser.add_argument("--result", type=Path, default=HERE / "result.json")
+    arguments = parser.parse_args()
+    result: dict[str, Any] = json.loads(arguments.result.read_text()) if arguments.result.is_file() else {}
+    if arguments.only != "shipped":
+        result["crossvalidation"] = crossvalidate(arguments.real.resolve(), arguments.out.resolve())
+    if arguments.only != "crossvalidation":
+        result["shipped"] = shipped(arguments.real.resolve(), arguments.weights, None)
+    write_json(result, arguments.result)
+    print(tables(result))
+
+
+def tables(result: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    lines = []
+    if "crossvalidation" in result:
+        part = result["crossvalidation"]
+        lines += ["| seven micrographs, 54 px | P | R | F | F with the border band | F at 0.2 D |", "|---|---|---|---|---|---|"]
+        names = {"fcrn": "DRPnet, FCRN alone", "classifier": "DRPnet, cascade"}
+        rows = [(names[key], value) for key, value in part["pooled"].items()] + list(part["peers"].items())
+        for name, row in rows:
+            s = row["scores"]
+            lines.append(
+                f"| {name} | {s['precision']:.3f} | {s['recall']:.3f} | **{s['f_measure']:.3f}** | "
+                f"{row['unrestricted']['f_measure']:.3f} | {row['tight']['f_measure']:.3f} |"
+            )
+    if "shipped" in result:
+        lines += ["", "| entry, diameter | P | R | F at the default | best F | recall at equal count |", "|---|---|---|---|---|---|"]
+        for name, row in result["shipped"]["entries"].items():
+            if "precision" in row:
+                lines.append(
+                    f"| {name} ({row['diameter']:.0f} A) | {row['precision']:.3f} | {row['recall']:.3f} | "
+                    f"**{row['f_measure']:.3f}** | {row['best_f_measure']:.3f} | {row['recall_at_equal_count']:.3f} |"
+                )
+            else:
+                lines.append(f"| {name} | | | | {row['best_f_measure']:.3f} | |")
+        lines += ["", "| particle-free picture | " + " | ".join(f"{d} A" for d in EMPTY_DIAMETERS) + " |", "|---|---|---|---|"]
+        for row in result["shipped"]["empty"]:
+            lines.append(f"| {row['micrograph']} | " + " | ".join(str(n) for n in row["picks"].values()) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
