@@ -1,0 +1,1 @@
+"""The page that `make demo` ends with."""
