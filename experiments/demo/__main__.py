@@ -43,7 +43,7 @@ def main() -> None:
     truth = read_coordinate_set(folder / "test" / "particles.star")
     metrics["baseline_log"] = baseline(folder, truth)
     metrics["simulated"] = True
-    metrics["snr"] = json.loads((folder / "test" / "simulation.json").read_text())["measured_snr"]
+    metrics["snr"] = [row["snr"] for row in json.loads((folder / "test" / "simulation.json").read_text())["micrographs"]]
     captions = draw(folder, truth)
     write_json(metrics, folder / "metrics.json")
     page = folder / "index.html"
