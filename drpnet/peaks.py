@@ -33,7 +33,7 @@ def find_peaks(distance_map: np.ndarray, diameter_px: float, config: DetectionCo
     """Candidates of a distance map (h, w): centroids of its extended maxima, graded by level, strongest first.
 
     A candidate's level is the largest k <= config.levels such that an extended maximum at k x threshold holds it. Candidates
-    closer to a stronger one than the minimum distance are dropped.
+    closer to an edge than the border, or to a stronger candidate than the minimum distance, are dropped.
     """
     sigma = config.smoothing_sigma_px or config.smoothing_sigma_diameters * diameter_px
     smooth = ndimage.gaussian_filter(distance_map.astype(np.float32), sigma, mode="nearest") if sigma else distance_map
@@ -64,7 +64,10 @@ def find_peaks(distance_map: np.ndarray, diameter_px: float, config: DetectionCo
         keeps = (inside > 0) & (heights >= np.where(inside > 0, tops[inside - 1], np.inf))
         levels[keeps & (levels == level - 1)] = level
 
+    border = config.border_diameters * diameter_px
+    within = ((centres >= border) & (centres <= np.asarray(smooth.shape) - 1 - border)).all(axis=1)
     order = np.argsort(-heights, kind="stable")
+    order = order[within[order]]
     centres, heights, levels = centres[order], heights[order], levels[order]
     kept = suppress_neighbours(centres, config.minimum_distance_diameters * diameter_px)
     return Peaks(centres[kept], heights[kept], levels[kept])
