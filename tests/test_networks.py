@@ -4,7 +4,13 @@ import torch
 
 from drpnet.networks import FCRN, PatchClassifier
 
-RELEASED = {"kernels": [11, 7, 5, 3], "widths": [16, 16, 32, 64], "pools": [4, 4, 2, 2], "strides": [1, 1, 1, 1], "hidden": 128}
+RELEASED = {
+    "kernels": [11, 7, 5, 3],
+    "widths": [16, 16, 32, 64],
+    "pools": [4, 4, 2, 2],
+    "strides": [1, 1, 1, 1],
+    "hidden": 128,
+}
 
 
 def parameters(network):

@@ -66,7 +66,7 @@ def test_extended_maxima_equal_those_of_a_flood_loop(image, height):
 
 def test_extended_maxima_by_eye():
     image = np.array([[0, 0, 0, 0, 0, 0, 0], [0, 5, 5, 0, 3, 0, 1], [0, 5, 4, 3, 2, 0, 0.0]])
-    # lowered by 2, the 5s become a plateau of 3 that takes in the 4 and the 3s beside it, down to the one at (1, 4)
+    # lowered by 2, the 5s become a plateau of 3 with the 4 and the 3s beside it, down to the one at (1, 4)
     assert flood_extended_maxima(image, 2).nonzero()[1].tolist() == [1, 2, 4, 1, 2, 3]
     for height in (0.5, 1, 2, 4):
         np.testing.assert_array_equal(extended_maxima(image, height), flood_extended_maxima(image, height))
@@ -75,7 +75,9 @@ def test_extended_maxima_by_eye():
 def test_cones_are_found_at_their_centres_strongest_first():
     centres = np.array([[20.0, 30.0], [50.0, 22.0], [40.0, 60.0]])
     heights = np.array([0.5, 1.0, 0.8])
-    surface = np.max([h * cone_map((80, 90), c[None], 8) for h, c in zip(heights, centres, strict=True)], axis=0)
+    surface = np.max(
+        [h * cone_map((80, 90), c[None], 8) for h, c in zip(heights, centres, strict=True)], axis=0
+    )
     peaks = find_peaks(surface, 20, SHARP)
     np.testing.assert_allclose(peaks.centres, centres[[1, 2, 0]])
     np.testing.assert_allclose(peaks.heights, [1, 0.8, 0.5], atol=1e-6)
@@ -121,7 +123,9 @@ def test_candidates_keep_the_minimum_distance_and_the_strongest_stay(seed, minim
     config = DetectionConfig(threshold=0.02, minimum_distance_diameters=minimum)
     peaks = find_peaks(surface, 8, config)
     assert (np.diff(peaks.heights) <= 0).all()
-    apart = np.linalg.norm(peaks.centres[:, None] - peaks.centres[None], axis=2) + 1e9 * np.eye(len(peaks.centres))
+    apart = np.linalg.norm(peaks.centres[:, None] - peaks.centres[None], axis=2) + 1e9 * np.eye(
+        len(peaks.centres)
+    )
     assert len(peaks.centres) == 1 or apart.min() >= minimum * 8 * (1 - 1e-6)
     every = find_peaks(surface, 8, DetectionConfig(threshold=0.02, minimum_distance_diameters=0))
     assert peaks.heights[0] == every.heights[0]
