@@ -1,8 +1,8 @@
-"""Pick particles: python pick.py micrographs=my_micrographs/ out=picks particle_diameter=180 (see conf/pick.yaml)."""
+"""Pick particles: python pick.py micrographs=mics/ out=picks particle_diameter=180 (see conf/pick.yaml)."""
 
 import hydra
 
-from drpnet.cli import run_picking
+from drpnet.cli import run_picking, run_script
 from drpnet.schema import register
 
 register()
@@ -15,4 +15,4 @@ def main(config) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

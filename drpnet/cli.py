@@ -1,11 +1,12 @@
 """The console: drpnet pick, threshold, evaluate, simulate, train."""
 
 import logging
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,40 +18,38 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="DRPnet picks particles in cryo-electron micrographs: a network predicts where particle centres are, a second "
-    "one sorts out false detections.",
+    help="DRPnet picks particles in cryo-electron micrographs: one network predicts where particle centres "
+    "are, a second one sorts out false detections.",
 )
 
 
 @contextmanager
-def _user_errors() -> Iterator[None]:
+def user_errors() -> Iterator[None]:
     """A user's mistake ends in one line and exit status 2, never in a traceback."""
     try:
         yield
     except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {' '.join(str(error).splitlines())}\n")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; run the same command again to go on\n")
         raise SystemExit(130) from None
 
 
-def _compose(name: str, overrides: list[str]):
-    """The configuration of conf/ with overrides, as Hydra's own entry points read it."""
-    from hydra import compose, initialize_config_module
+def run_script(main: Callable[[], Any]) -> None:
+    """Run a Hydra entry point; what is wrong with its configuration ends in one line."""
+    from drpnet.schema import clear_errors
 
-    from drpnet.schema import clear_errors, register
-
-    register()
-    with clear_errors(), initialize_config_module("drpnet.conf", version_base="1.3"):
-        return compose(name, overrides=overrides)
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises what it would print over several lines
+    with user_errors(), clear_errors():
+        main()
 
 
 def run_training(config) -> float:
     """What train.py does with its composed configuration; the run folder is Hydra's."""
     from hydra.core.hydra_config import HydraConfig
 
-    with _user_errors():
+    with user_errors():
         from drpnet.train import train
 
         return train(config, Path(HydraConfig.get().runtime.output_dir))
@@ -58,7 +57,7 @@ def run_training(config) -> float:
 
 def run_picking(config) -> None:
     """What pick.py does with its composed configuration; exits with status 1 when a micrograph failed."""
-    with _user_errors():
+    with user_errors():
         from drpnet.pick import pick, print_result
         from drpnet.schema import pick_settings
 
@@ -71,47 +70,75 @@ def run_picking(config) -> None:
 
 def _quoted(value: object) -> str:
     """A value as Hydra's command-line grammar reads it back unchanged."""
-    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
     return f"'{text}'"
 
 
 @app.command(epilog="Example: **drpnet pick my_micrographs/ --out picks --diameter 180**")
 def pick(
-    micrographs: Annotated[str, typer.Argument(help="A folder, a quoted glob such as 'mics/*.mrc', or a RELION micrographs .star")],
+    micrographs: Annotated[
+        str, typer.Argument(help="A folder, a quoted glob ('mics/*.mrc') or a RELION micrographs .star")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the picks; running again continues there")],
     diameter: Annotated[float, typer.Option(help="Longest dimension of the particle in Angstrom")],
-    pixel_size: Annotated[float | None, typer.Option(help="Angstrom per pixel, when the header does not say")] = None,
-    weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file from train.py")] = "default",
-    profile: Annotated[str | None, typer.Option(help="Preprocessing and detection settings: default, paper, released")] = None,
-    no_classifier: Annotated[bool, typer.Option("--no-classifier", help="Use the first network alone")] = False,
-    threshold: Annotated[str | None, typer.Option(help="Figure of merit to cut at, 0 to 1, or 'all'; overrides --preset")] = None,
-    preset: Annotated[str, typer.Option(help="recall (many picks, sort out by 2D classes), balanced, precise")] = "balanced",
-    min_distance: Annotated[float | None, typer.Option(help="Smallest distance of two picks in Angstrom [default: 0.6 diameters]")] = None,
-    box_size: Annotated[int | None, typer.Option(help="Extraction box in pixels: picks whose box leaves the micrograph are left out")] = None,
-    adapt: Annotated[int | None, typer.Option(help="First train the classifier, without labels, on N of these micrographs")] = None,
-    negative_stain: Annotated[bool, typer.Option("--negative-stain", help="Particles are bright on dark")] = False,
+    pixel_size: Annotated[
+        float | None, typer.Option(help="Angstrom per pixel, when the files do not say it")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Name of shipped weights, or a .safetensors file from train.py")
+    ] = "default",
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Settings other than those the weights were trained with: paper, released"),
+    ] = None,
+    no_classifier: Annotated[
+        bool, typer.Option("--no-classifier", help="Use the first network alone")
+    ] = False,
+    threshold: Annotated[
+        str | None, typer.Option(help="Figure of merit to cut at, 0 to 1, or 'all'; overrides --preset")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="recall (many picks, sort out by 2D classes), balanced, precise")
+    ] = "balanced",
+    min_distance: Annotated[
+        float | None, typer.Option(help="Smallest distance of two picks in Angstrom; else 0.6 diameters")
+    ] = None,
+    box_size: Annotated[
+        int | None,
+        typer.Option(help="Extraction box in pixels; picks whose box leaves the image are dropped"),
+    ] = None,
+    adapt: Annotated[
+        int | None, typer.Option(help="First train the classifier, without labels, on N of these micrographs")
+    ] = None,
+    negative_stain: Annotated[
+        bool, typer.Option("--negative-stain", help="Particles are bright on dark")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes, each with its own copy of the networks")] = 1,
-    overlay: Annotated[bool, typer.Option("--overlay", help="Also write a picture of every micrograph with its picks")] = False,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Also write a picture of every micrograph with its picks")
+    ] = False,
 ) -> None:
     """Find particles in a folder of micrographs.
 
-    Writes a STAR file per micrograph, autopick.star for RELION and particles.star for cryoSPARC. All candidates with their
-    scores are kept: *drpnet threshold* moves the cut afterwards without picking again.
+    Writes a STAR file per micrograph, autopick.star for RELION and particles.star for cryoSPARC. All
+    candidates with their scores are kept: *drpnet threshold* moves the cut afterwards without picking again.
     """
-    overrides = [
-        f"micrographs={_quoted(micrographs)}", f"out={_quoted(out)}", f"particle_diameter={diameter}",
-        f"weights={_quoted(weights)}", f"classifier={not no_classifier}", f"preset={_quoted(preset)}",
-        f"device={_quoted(device)}", f"workers={workers}", f"overlay={overlay}", f"negative_stain={negative_stain}",
-    ]  # fmt: skip
-    optional = {
-        "pixel_size": pixel_size, "profile": profile, "min_distance": min_distance, "box_size": box_size, "adapt": adapt,
+    text = {
+        "micrographs": micrographs, "out": out, "weights": weights, "preset": preset, "device": device,
+        "threshold": threshold,
     }  # fmt: skip
-    overrides += [f"{key}={value}" for key, value in optional.items() if value is not None]
-    if threshold is not None:
-        overrides.append(f"threshold={_quoted(threshold)}")
-    with _user_errors():
-        config = _compose("pick", overrides)
+    plain = {
+        "particle_diameter": diameter, "classifier": not no_classifier, "workers": workers, "overlay": overlay,
+        "negative_stain": negative_stain, "pixel_size": pixel_size, "profile": profile, "box_size": box_size,
+        "min_distance": min_distance, "adapt": adapt,
+    }  # fmt: skip
+    overrides = [f"{key}={_quoted(value)}" for key, value in text.items() if value is not None]
+    overrides += [f"{key}={value}" for key, value in plain.items() if value is not None]
+    with user_errors():
+        from drpnet.schema import compose_config
+
+        config = compose_config("pick", overrides)
     run_picking(config)
 
 
@@ -121,33 +148,48 @@ def threshold(
     at: Annotated[str, typer.Option(help="Figure of merit to cut at, 0 to 1, or 'all'")],
 ) -> None:
     """Cut picked micrographs at another threshold, without picking again."""
-    with _user_errors():
+    with user_errors():
         from drpnet.cut import cut, parse_threshold
 
         result = cut(folder, parse_threshold(at, "balanced"))
-    typer.echo(f"{sum(result.picks.values())} of {result.candidates} candidates at figure of merit >= {result.threshold:g}")
+    kept = sum(result.picks.values())
+    typer.echo(f"{kept} of {result.candidates} candidates at figure of merit >= {result.threshold:g}")
 
 
 @app.command(epilog="Example: **drpnet evaluate picks my_labels/ --diameter-px 108**")
 def evaluate(
-    picks: Annotated[Path, typer.Argument(help="Folder of picks (.star, .box ...) or one particles .star, of any picker")],
+    picks: Annotated[
+        Path, typer.Argument(help="Folder of picks (.star, .box ...) or one particles .star, of any picker")
+    ],
     truth: Annotated[Path, typer.Argument(help="The labels, likewise")],
-    radius_px: Annotated[float | None, typer.Option(help="A pick is true within this distance of a label, in pixels")] = None,
-    diameter_px: Annotated[float | None, typer.Option(help="The particle's diameter in pixels; the radius is half of it")] = None,
-    rule: Annotated[str, typer.Option(help="Matching rule: common = one to one within the radius, pooled")] = "common",
-    border_px: Annotated[float, typer.Option(help="Picks and labels this close to an edge do not count")] = 0.0,
-    micrographs: Annotated[Path | None, typer.Option(help="Folder of the micrographs, whose sizes --border-px needs")] = None,
+    radius_px: Annotated[
+        float | None, typer.Option(help="A pick is true within this distance of a label, in pixels")
+    ] = None,
+    diameter_px: Annotated[
+        float | None, typer.Option(help="The particle's diameter in pixels; the radius is half of it")
+    ] = None,
+    rule: Annotated[
+        str, typer.Option(help="Matching rule: common = one to one within the radius, pooled")
+    ] = "common",
+    border_px: Annotated[
+        float, typer.Option(help="Picks and labels this close to an edge do not count")
+    ] = 0.0,
+    micrographs: Annotated[
+        Path | None, typer.Option(help="Folder of the micrographs, whose sizes --border-px needs")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here")] = None,
 ) -> None:
     """Score picks against labels: precision, recall, F-measure, average precision."""
-    with _user_errors():
+    with user_errors():
         from drpnet.evaluate import evaluate as evaluate_picks
         from drpnet.evaluate import print_evaluation, write_json
 
         if (radius_px is None) == (diameter_px is None):
             raise InputError("give either --radius-px R or --diameter-px D (R is half of D), both in pixels")
         radius = radius_px if radius_px is not None else (diameter_px or 0) / 2
-        result = evaluate_picks(picks, truth, radius_px=radius, border_px=border_px, rule=rule, micrographs=micrographs)
+        result = evaluate_picks(
+            picks, truth, radius_px=radius, border_px=border_px, rule=rule, micrographs=micrographs
+        )
         print_evaluation(result)
         if json_file is not None:
             write_json(result, json_file)
@@ -156,34 +198,42 @@ def evaluate(
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-@app.command(context_settings=_PASS_ON, epilog="Example: **drpnet simulate trpv1 --out sim micrographs=5 snr_range=[0.02,0.03]**")
+@app.command(
+    context_settings=_PASS_ON,
+    epilog="Example: **drpnet simulate trpv1 --out sim micrographs=5 snr_range=[0.02,0.03]**",
+)
 def simulate(
     context: typer.Context,
-    preset: Annotated[str, typer.Argument(help="A name in conf/simulation: trpv1, beta_galactosidase, general")],
+    preset: Annotated[
+        str, typer.Argument(help="A name in conf/simulation: trpv1, beta_galactosidase, general")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write")],
 ) -> None:
-    """Simulate micrographs with known particles; further arguments KEY=VALUE change the simulation's parameters."""
-    with _user_errors():
-        from drpnet.schema import build
+    """Simulate micrographs with known particles; further arguments KEY=VALUE change the parameters."""
+    with user_errors():
+        from drpnet.schema import build, compose_config
         from drpnet.simulate import simulate as run
         from drpnet.simulation.parameters import SimulationParameters
 
-        overrides = [f"dataset.simulation.{argument}" for argument in context.args]
-        config = _compose("train", [f"simulation@dataset.simulation={preset}", "dataset=simulated_trpv1", *overrides])
-        run(build(SimulationParameters, config.dataset.simulation), out)
+        base = [f"simulation@dataset.simulation={preset}", "dataset=simulated_trpv1"]
+        changes = [f"dataset.simulation.{argument}" for argument in context.args]
+        run(build(SimulationParameters, compose_config("train", base + changes).dataset.simulation), out)
     typer.echo(f"wrote {out / 'micrographs'}, {out / 'particles.star'} and {out / 'micrographs.star'}")
 
 
-@app.command(context_settings=_PASS_ON, add_help_option=False, epilog="Example: **drpnet train experiment=trpv1_fcrn**")
+@app.command(
+    context_settings=_PASS_ON, add_help_option=False, epilog="Example: **drpnet train experiment=trpv1_fcrn**"
+)
 def train(context: typer.Context) -> None:
     """Train a network; the arguments are train.py's (drpnet train --help lists them)."""
     import hydra
 
-    from drpnet.schema import register
+    from drpnet.schema import conf_folder, register
 
     register()
     sys.argv = ["drpnet train", *context.args]
-    hydra.main(version_base="1.3", config_path="pkg://drpnet.conf", config_name="train")(run_training)()
+    entry = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
+    run_script(entry(run_training))
 
 
 def _version(value: bool) -> None:
@@ -194,7 +244,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version")
+    ] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 

@@ -1,6 +1,7 @@
-"""The cut: from all candidates of a pick folder to the .star files that RELION and cryoSPARC read, at a threshold."""
+"""The cut: from all candidates of a pick folder to the .star files that RELION and cryoSPARC read."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from drpnet.config import PRESETS
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
 from drpnet.io.picks import (
+    Candidates,
     ParticleTable,
     read_candidates_star,
     write_autopick_index,
@@ -20,6 +22,7 @@ from drpnet.io.picks import (
 
 MANIFEST = "run.json"
 CANDIDATES = "candidates"
+PIXEL_SIZE = "rlnMicrographPixelSize"
 
 
 @dataclass(frozen=True)
@@ -57,50 +60,80 @@ def read_manifest(out: Path) -> dict[str, Any]:
     """run.json of a pick folder; InputError when there is none or it is no manifest of ours."""
     path = out / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
-        if not isinstance(manifest["micrographs"], list):
-            raise TypeError("'micrographs' is no list")
-    except FileNotFoundError:
-        raise InputError(f"{out} holds no {MANIFEST}; give the --out folder of a finished `drpnet pick`") from None
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a manifest of drpnet ({error}); pick into a new folder") from None
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        for key, kind in (("parameters", dict), ("micrographs", list)):
+            if not isinstance(manifest[key], kind):
+                raise TypeError(f"{key!r} is no {kind.__name__}")
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{out} holds no {MANIFEST}; give the --out folder of a `drpnet pick`") from None
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path} is not a manifest of drpnet ({reason}); pick into a new folder") from None
     return manifest
 
 
 def write_manifest(out: Path, manifest: dict[str, Any]) -> None:
     """Write run.json, whole or not at all."""
     with whole_file(out / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1))
+        temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
 def cut(out: Path, threshold: float) -> Cut:
-    """Write every `<stem>_autopick.star`, autopick.star and particles.star of the picks at or above `threshold`."""
+    """Write every `<stem>_autopick.star`, autopick.star and particles.star of the picks from `threshold` up.
+
+    Raises InputError when `out` holds no picked micrographs.
+    """
     manifest = read_manifest(out)
-    box = manifest["parameters"]["box_size"]
+    records, box = manifest["micrographs"], manifest.get("box_size")
+    if not records:
+        raise InputError(f"{out} holds no picked micrographs yet; run `drpnet pick` to its end first")
+    optics, groups = optics_groups([record["optics"] for record in records])
     picks: dict[str, int] = {}
     index, tables, total = [], [], 0
-    for entry in manifest["micrographs"]:
-        found = read_candidates_star(candidates_path(out, entry["tree"], entry["stem"]))
+    for record, group in zip(records, groups, strict=True):
+        found = read_candidates_star(candidates_path(out, record["tree"], record["stem"]))
         total += len(found.centres)
-        kept = found.figure_of_merit >= threshold
-        if box:
-            kept &= box_fits(found.centres, box, entry["shape"])
-        path = out / entry["tree"] / f"{entry['stem']}_autopick.star"
-        write_autopick_star(path, found.centres[kept], found.figure_of_merit[kept])
-        picks[entry["name"]] = int(kept.sum())
-        index.append((entry["name"], path))
-        tables.append(
-            ParticleTable(
-                entry["name"], found.centres[kept], found.figure_of_merit[kept], entry["optics_group"], entry["ctf"]
-            )
-        )
-    write_autopick_index(out / "autopick.star", index)
-    write_particles_star(out / "particles.star", tables, manifest["optics"])
+        kept = kept_candidates(found, threshold, box, record["shape"])
+        centres, merit = found.centres[kept], found.figure_of_merit[kept]
+        path = out / record["tree"] / f"{record['stem']}_autopick.star"
+        write_autopick_star(path, centres, merit)
+        picks[record["name"]] = len(centres)
+        index.append((record["name"], path))
+        tables.append(ParticleTable(record["name"], centres, merit, group, record["ctf"]))
+    write_autopick_index(out / "autopick.star", index, manifest.get("micrographs_star"))
+    write_particles_star(out / "particles.star", tables, optics)
     write_manifest(out, {**manifest, "threshold": threshold, "picks": sum(picks.values())})
     return Cut(threshold, picks, total)
 
 
-def box_fits(centres: np.ndarray, box_size: int, shape: tuple[int, int]) -> np.ndarray:
-    """Boolean (n,): whether a box of `box_size` px around each centre (n, 2) lies inside an image of `shape`."""
-    half = box_size / 2
-    return ((centres >= half) & (centres <= np.asarray(shape) - half)).all(axis=1)
+def kept_candidates(
+    found: Candidates, threshold: float, box_size: int | None, shape: Sequence[int]
+) -> np.ndarray:
+    """Boolean (n,): which candidates of a micrograph of `shape` (h, w) are picks.
+
+    They reach the threshold, and a box of `box_size` px around them lies inside the micrograph.
+    """
+    kept = found.figure_of_merit >= threshold
+    if box_size:
+        half = box_size / 2
+        kept &= np.all((found.centres >= half) & (found.centres <= np.asarray(shape) - half), axis=1)
+    return kept
+
+
+def optics_groups(rows: Sequence[dict[str, Any]]) -> tuple[dict[str, list[Any]], list[int]]:
+    """Optics columns by label, one row a different group, and the group of each of the given rows.
+
+    Numbers and names of groups stay where they are distinct, else they are given anew. Columns that not every
+    row has are left out.
+    """
+    distinct = list({json.dumps(row, sort_keys=True): row for row in rows}.values())
+    labels = [label for label in distinct[0] if all(label in row for row in distinct)]
+    columns = {label: [row[label] for row in distinct] for label in labels}
+    for label, made in (
+        ("rlnOpticsGroupName", [f"opticsGroup{i + 1}" for i in range(len(distinct))]),
+        ("rlnOpticsGroup", list(range(1, len(distinct) + 1))),
+    ):
+        if len(set(columns.get(label, []))) < len(distinct):
+            columns = {label: made, **{key: column for key, column in columns.items() if key != label}}
+    numbers = columns["rlnOpticsGroup"]
+    return columns, [numbers[distinct.index(row)] for row in rows]

@@ -1,6 +1,7 @@
-"""Labelled micrographs: from a data set's facts to the micrographs and centres that training and scoring use."""
+"""Labelled micrographs: from a data set's facts to the micrographs and centres for training and scoring."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 
 from drpnet.config import DatasetConfig
 from drpnet.errors import InputError
-from drpnet.io.coordinates import read_coordinate_set, read_empiar10005
-from drpnet.io.micrographs import read_micrograph
+from drpnet.io.coordinates import read_empiar10005, require_inside
+from drpnet.io.labels import read_labels
+from drpnet.io.micrographs import read_micrograph, split_suffix
 from drpnet.simulation.dataset import simulate_dataset
 
 log = logging.getLogger(__name__)
@@ -22,25 +24,27 @@ class LabelledMicrograph:
 
     path: Path
     centres: np.ndarray
-    pixel_size: float | None
+    pixel_size: float | None = None
+    tree: str = ""
+    """The folder, where another micrograph of the data set has the same file name."""
 
     @property
     def stem(self) -> str:
-        """The file's name without suffixes."""
-        return self.path.name.split(".")[0]
+        """The name in splits and scores: the file's without suffix; "<tree>/<stem>" where two have it."""
+        stem = split_suffix(self.path.name)[0]
+        return f"{self.tree}/{stem}" if self.tree else stem
 
     def read(self) -> tuple[np.ndarray, float]:
         """Image (h, w) float32 and pixel size; InputError when nobody knows the pixel size."""
         image, pixel_size = read_micrograph(self.path)
         pixel_size = self.pixel_size or pixel_size
         if pixel_size is None:
-            raise InputError(f"{self.path} has no pixel size in its header; set dataset.pixel_size (Angstrom per pixel)")
-        if len(self.centres) and (self.centres.max(axis=0) > np.asarray(image.shape)).any():
-            y, x = self.centres.max(axis=0)
             raise InputError(
-                f"a coordinate of {self.path.name} lies at x {x:.0f}, y {y:.0f}, outside its {image.shape[0]} x "
-                f"{image.shape[1]} px; do the coordinates belong to another micrograph or to a binned one?"
+                f"{self.path} has no pixel size in its header (0 and exactly 1 count as none); "
+                "set dataset.pixel_size (Angstrom per pixel)"
             )
+        height, width = image.shape
+        require_inside(self.centres, (height, width), self.path)
         return image, pixel_size
 
 
@@ -57,15 +61,19 @@ class LabelledSet:
 
 
 def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | None = None) -> LabelledSet:
-    """Find a data set's micrographs and labels, simulate it when that is asked for, and split it by micrograph.
+    """Find a data set's micrographs and labels, simulate it when that is asked for, and split it.
 
-    Raises InputError when the root is missing and `if_missing` is `error`, and always when it exists but is incomplete.
+    Raises InputError when the root is missing and `if_missing` is `error`, and always when it exists but is
+    incomplete.
     """
     root = Path(config.root)
     simulated = config.simulated
     if config.if_missing == "simulate" and (simulated or not root.exists()):
         if config.simulation is None:
-            raise InputError(f"dataset {config.name} has no simulation parameters; set dataset.simulation or dataset.if_missing=error")
+            raise InputError(
+                f"dataset {config.name} has no simulation parameters; "
+                "set dataset.simulation or dataset.if_missing=error"
+            )
         if not simulated:
             stand_in = root.with_name(f"{root.name}_simulated")
             log.warning(
@@ -75,8 +83,9 @@ def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | N
             )  # fmt: skip
             root, simulated = stand_in, True
             config = replace(
-                config, name=f"{config.name}_simulated", micrographs="micrographs/*.mrc", coordinates="particles.star",
-                coordinate_format="any", pixel_size=None, train=[], validation=[], test=[], limit=0, first=0,
+                config, name=f"{config.name}_simulated", micrographs="micrographs/*.mrc",
+                coordinates="particles.star", coordinate_format="any", pixel_size=None,
+                train=[], validation=[], test=[], limit=0, first=0,
             )  # fmt: skip
         simulate_dataset(config.simulation, root, progress)
     if not root.is_dir():
@@ -101,39 +110,79 @@ def _labelled(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:
             f"{root} exists but its coordinates {config.coordinates!r} are missing: an incomplete data set; "
             f"{config.download or 'complete it'} or correct dataset.coordinates"
         )
-    if config.coordinate_format == "empiar10005":
-        found = {p.name: p for p in sorted(source.rglob("coordinate_*_bin3.dat"))}
-        labels = {}
-        for path in paths:
-            match = found.get(f"coordinate_{path.stem}_bin3.dat")
-            if match is not None:
-                labels[path.stem] = read_empiar10005(match).centres
-    else:
-        labels = {stem: coordinates.centres for stem, coordinates in read_coordinate_set(source).items()}
-    unlabelled = [path.name for path in paths if path.name.split(".")[0] not in labels]
-    if unlabelled:
-        log.warning("%s: %d of %d micrographs have no labels and are left out, first %s", config.name, len(unlabelled), len(paths), unlabelled[0])
-    micrographs = [
-        LabelledMicrograph(path, labels[path.name.split(".")[0]], config.pixel_size)
-        for path in paths
-        if path.name.split(".")[0] in labels
-    ]
+    labels = _labels(config, source)
+    stems = Counter(split_suffix(path.name)[0] for path in paths)
+    micrographs, unlabelled = [], []
+    for path in paths:
+        stem, folder = split_suffix(path.name)[0], path.parent.relative_to(root)
+        key = _label_of((*folder.parts, stem), labels, config.name, alone=stems[stem] == 1)
+        if key is None:
+            unlabelled.append(path.name)
+        else:
+            tree = "" if stems[stem] == 1 else folder.as_posix()
+            micrographs.append(LabelledMicrograph(path, labels[key], config.pixel_size, tree))
     if not micrographs:
         first = next(iter(labels), "none")
         raise InputError(
-            f"no micrograph of {root} has labels: micrographs are named like {paths[0].name!r}, labels like {first!r}; "
-            "correct dataset.coordinates"
+            f"no micrograph of {root} has labels: micrographs are named like {paths[0].name!r}, labels like "
+            f"{first!r}; correct dataset.coordinates"
         )
+    if unlabelled:
+        log.warning(
+            "%s: %d of %d micrographs have no labels and are left out, first %s",
+            config.name, len(unlabelled), len(paths), unlabelled[0],
+        )  # fmt: skip
     return micrographs
 
 
+def _labels(config: DatasetConfig, source: Path) -> dict[str, np.ndarray]:
+    """Centres (n, 2) by the micrograph's stem, or folder/stem."""
+    if config.coordinate_format == "empiar10005":
+        pattern, suffix = "coordinate_", "_bin3.dat"
+        return {
+            path.name[len(pattern) : -len(suffix)]: read_empiar10005(path).centres
+            for path in sorted(source.rglob(f"{pattern}*{suffix}"))
+        }
+    return {key: coordinates.centres for key, coordinates in read_labels(source).items()}
+
+
+def _label_of(place: tuple[str, ...], labels: dict[str, np.ndarray], name: str, alone: bool) -> str | None:
+    """The key of the labels whose folders and stem agree with the end of `place` (folders, stem).
+
+    Raises InputError where several agree, or where a stem without folders is not `alone` in the data set.
+    """
+    stem = place[-1]
+    if stem in labels:
+        if not alone:
+            raise InputError(
+                f"dataset {name}: several micrographs are called {stem!r}, and its labels do not say for "
+                "which they are; lay the coordinates out in the micrographs' folders"
+            )
+        return stem
+    agreeing = []
+    for key in labels:
+        if key.endswith(f"/{stem}"):
+            parts = tuple(key.split("/"))
+            shared = min(len(parts), len(place))
+            if parts[-shared:] == place[-shared:]:
+                agreeing.append(key)
+    if len(agreeing) > 1:
+        raise InputError(
+            f"dataset {name}: {agreeing[0]} and {agreeing[1]} are both labels for {'/'.join(place)}; keep one"
+        )
+    return agreeing[0] if agreeing else None
+
+
 def _split(config: DatasetConfig, micrographs: list[LabelledMicrograph], simulated: bool) -> LabelledSet:
-    """Split by micrograph: named test, named or last-fifth validation, the rest (or the named ones) for training."""
+    """Split by micrograph: named test, named or last-fifth validation, the rest (or named) for training."""
     by_stem = {micrograph.stem: micrograph for micrograph in micrographs}
     for part in ("train", "validation", "test"):
         missing = [name for name in getattr(config, part) if name not in by_stem]
         if missing:
-            raise InputError(f"dataset.{part} names {missing[0]!r}, which is not among the {len(by_stem)} labelled micrographs")
+            raise InputError(
+                f"dataset.{part} names {missing[0]!r}, which is not among the {len(by_stem)} labelled "
+                f"micrographs (such as {next(iter(by_stem))!r}); correct it"
+            )
     test = [by_stem[name] for name in config.test]
     validation = [by_stem[name] for name in config.validation]
     held_out = set(config.test) | set(config.validation)
@@ -145,5 +194,8 @@ def _split(config: DatasetConfig, micrographs: list[LabelledMicrograph], simulat
         count = max(1, len(train) // 5)
         train, validation = train[:-count], train[-count:]
     if not train:
-        raise InputError(f"dataset {config.name} leaves no micrograph for training; check dataset.train, test and limit")
-    return LabelledSet(config.name, config.particle_diameter, tuple(train), tuple(validation), tuple(test), simulated)
+        raise InputError(
+            f"dataset {config.name} leaves no micrograph for training; check dataset.train, test and limit"
+        )
+    parts = (tuple(train), tuple(validation), tuple(test))
+    return LabelledSet(config.name, config.particle_diameter, *parts, simulated=simulated)

@@ -1,8 +1,8 @@
 """A trained cascade as one file: safetensors with everything that picking needs to know beside the tensors.
 
-The file's metadata hold, as JSON, the networks' names and arguments, the preprocessing, the detection settings, the
-calibration of the figure of merit and where the weights come from. Nothing in it is executed: only networks of this
-package are built from a file; any other network is passed in by the caller.
+The file's metadata hold, as JSON, the networks' names and arguments, the preprocessing, the detection
+settings, the calibration of the figure of merit and where the weights come from. Nothing in it is executed:
+only networks of this package are built from a file; any other network is passed in by the caller.
 """
 
 import dataclasses
@@ -24,12 +24,15 @@ from drpnet.networks import FCRN, PatchClassifier
 
 FORMAT = "drpnet-cascade-1"
 DEFAULT = "default"
-ARCHITECTURES: dict[str, type[nn.Module]] = {"drpnet.networks.FCRN": FCRN, "drpnet.networks.PatchClassifier": PatchClassifier}
+ARCHITECTURES: dict[str, type[nn.Module]] = {
+    "drpnet.networks.FCRN": FCRN,
+    "drpnet.networks.PatchClassifier": PatchClassifier,
+}
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Coefficients (intercept, detection score[, classifier logit]) of the logistic model of the figure of merit."""
+    """The figure of merit's logistic model: intercept, detection score[, classifier logit]."""
 
     detector: tuple[float, ...] = (-4.0, 12.0)
     cascade: tuple[float, ...] = (-4.0, 10.0, 0.5)
@@ -86,14 +89,16 @@ def find_weights(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if not path.is_file():
         raise InputError(
-            f"no weights {str(name_or_path)!r}: neither a file nor one of the shipped names ({', '.join(shipped)}); "
-            "train some with train.py, or leave --weights away for the default"
+            f"no weights {str(name_or_path)!r}: neither a file nor a shipped name "
+            f"({', '.join(shipped) or 'none is shipped'}); give a .safetensors file that train.py wrote"
         )
     return path
 
 
-def load_model(name_or_path: str | Path, *, fcrn: nn.Module | None = None, classifier: nn.Module | None = None) -> Model:
-    """Read a model in evaluation mode; `fcrn` / `classifier` are needed for networks from outside this package.
+def load_model(
+    name_or_path: str | Path, *, fcrn: nn.Module | None = None, classifier: nn.Module | None = None
+) -> Model:
+    """Read a model in evaluation mode; `fcrn` / `classifier` are needed for networks from elsewhere.
 
     Raises InputError for a file that is no model of ours, or whose tensors do not fit its networks.
     """
@@ -101,7 +106,7 @@ def load_model(name_or_path: str | Path, *, fcrn: nn.Module | None = None, class
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
     except (SafetensorError, OSError) as error:
         remedy = " (a .ckpt resumes training; the weights to pick with lie beside it as weights.safetensors)"
         raise InputError(
@@ -111,7 +116,9 @@ def load_model(name_or_path: str | Path, *, fcrn: nn.Module | None = None, class
     try:
         settings = json.loads(metadata["drpnet"])
         if settings["format"] != FORMAT:
-            raise InputError(f"{path} has format {settings['format']!r}, this version reads {FORMAT!r}; update drpnet")
+            raise InputError(
+                f"{path} has format {settings['format']!r}, this version reads {FORMAT!r}; update drpnet"
+            )
         return Model(
             fcrn=_build(path, "fcrn", settings, tensors, fcrn),
             classifier=_build(path, "classifier", settings, tensors, classifier)
@@ -126,7 +133,8 @@ def load_model(name_or_path: str | Path, *, fcrn: nn.Module | None = None, class
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} holds no drpnet model ({type(error).__name__}: {error}); give --weights a file that train.py wrote"
+            f"{path} holds no drpnet model ({type(error).__name__}: {error}); "
+            "give --weights a file that train.py wrote"
         ) from None
 
 
@@ -142,7 +150,8 @@ def _build(
                 f"name it: python pick.py network.{part}._target_={architecture['name']} ..."
             )
         given = ARCHITECTURES[architecture["name"]](**architecture["arguments"])
-    state = {key.removeprefix(f"{part}."): value for key, value in tensors.items() if key.startswith(f"{part}.")}
+    prefix = f"{part}."
+    state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
     try:
         given.load_state_dict(state)
     except RuntimeError as error:

@@ -15,7 +15,7 @@ EDGE = 1200
 
 
 def to_picture(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, float]:
-    """An 8-bit view (h, w) of a micrograph, low-passed so that a particle can be seen, and the px per picture px."""
+    """An 8-bit view (h, w) of a micrograph, low-passed to show particles, and its scale (px per px)."""
     factor = max(1.0, max(image.shape) / EDGE)
     small, scale = rescale(image, 1.0, factor)
     blurred = ndimage.gaussian_filter(small, max(0.5, diameter_px / factor / 20))
@@ -25,9 +25,12 @@ def to_picture(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, float
 
 
 def draw_picks(
-    image: np.ndarray, groups: list[tuple[np.ndarray, tuple[int, int, int]]], diameter_px: float, caption: str = ""
+    image: np.ndarray,
+    groups: list[tuple[np.ndarray, tuple[int, int, int]]],
+    diameter_px: float,
+    caption: str = "",
 ) -> Image.Image:
-    """A picture of a micrograph (h, w) with circles of one particle diameter around groups of centres (n, 2) (y, x)."""
+    """A micrograph (h, w) with circles of one particle diameter around groups of centres (n, 2) (y, x)."""
     grey, scale = to_picture(image, diameter_px)
     picture = Image.fromarray(grey).convert("RGB")
     draw = ImageDraw.Draw(picture)
@@ -50,7 +53,13 @@ def save_picture(picture: Image.Image, path: Path) -> None:
 
 
 def draw_truth(
-    image: np.ndarray, picks: np.ndarray, truth: np.ndarray, hit: np.ndarray, found: np.ndarray, diameter_px: float, caption: str
+    image: np.ndarray,
+    picks: np.ndarray,
+    truth: np.ndarray,
+    hit: np.ndarray,
+    found: np.ndarray,
+    diameter_px: float,
+    caption: str,
 ) -> Image.Image:
     """True picks green, false picks red, missed particles yellow; `hit` (n,) and `found` (k,) are boolean."""
     groups = [(truth[~found], YELLOW), (picks[~hit], RED), (picks[hit], GREEN)]

@@ -1,19 +1,22 @@
-"""The Hydra schema: every key of conf/ with its type, so that a typo in YAML or on the command line is an error."""
+"""The Hydra schema: every key of conf/ with its type, so that a typo is an error; composes conf/."""
 
 import dataclasses
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, InstantiationException
 from omegaconf import MISSING as OMEGACONF_MISSING
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from drpnet.complaints import complaint, misfit
 from drpnet.config import DatasetConfig, DetectionConfig, PatchConfig, PreprocessConfig, SelectionConfig
 from drpnet.errors import InputError
 from drpnet.simulation.parameters import SimulationParameters
@@ -24,14 +27,15 @@ STAGES = ("fcrn", "classifier")
 
 @functools.cache
 def _editable(cls: type) -> type:
-    """The fields of a frozen dataclass without its freezing (OmegaConf makes frozen ones read-only) and its checks."""
+    """The fields of a frozen dataclass, neither checked nor frozen (else OmegaConf locks it)."""
     hints = get_type_hints(cls)
     fields = []
     for item in dataclasses.fields(cls):
         if item.default_factory is not dataclasses.MISSING:
             default = field(default_factory=item.default_factory)
         else:
-            default = field(default=OMEGACONF_MISSING if item.default is dataclasses.MISSING else item.default)
+            known = item.default is not dataclasses.MISSING
+            default = field(default=item.default if known else OMEGACONF_MISSING)
         fields.append((item.name, hints[item.name], default))
     return dataclasses.make_dataclass(f"{cls.__name__}Schema", fields)
 
@@ -67,7 +71,7 @@ class TrainSchema:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The typed, checked part of conf/train.yaml; what is instantiated stays in the composed configuration."""
+    """The typed, checked part of conf/train.yaml; what is instantiated stays in the configuration."""
 
     stage: str
     seed: int
@@ -126,36 +130,46 @@ def register() -> None:
     OmegaConf.register_new_resolver("stand_in_suffix", stand_in_suffix, replace=True)
 
 
+def conf_folder() -> Path:
+    """conf/, as `drpnet.conf` of an installed package or beside the package in a bare checkout."""
+    spec = find_spec("drpnet.conf")
+    if spec is not None and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).resolve()
+    return Path(__file__).resolve().parents[1] / "conf"
+
+
+def compose_config(name: str, overrides: list[str]) -> DictConfig:
+    """conf/<name>.yaml with overrides, as train.py and pick.py get it; InputError for what does not fit."""
+    register()
+    with clear_errors(), initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return compose(name, overrides=overrides)
+
+
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """Turn Hydra's and OmegaConf's errors into one line that names the key, the value and the remedy."""
     try:
         yield
-    except InstantiationException as error:
+    except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__
         if isinstance(cause, InputError):
             raise cause from None
-        raise InputError(f"the configuration does not fit: {_first_line(cause or error)}; {_remedy(error)}") from None
-    except (HydraException, OmegaConfBaseException) as error:
-        if isinstance(error.__cause__, InputError):
-            raise error.__cause__ from None
-        raise InputError(f"the configuration is wrong: {_first_line(error)}; run with --help for the choices") from None
+        built = isinstance(error, InstantiationException)
+        raise InputError(misfit(error) if built else complaint(error, _known_keys())) from None
 
 
-def _first_line(error: BaseException) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines()[:2] if line.strip())
-
-
-def _remedy(error: BaseException) -> str:
-    places = [line.strip() for line in str(error).splitlines() if "full_key" in line]
-    return f"see {places[0].replace('full_key:', 'the key').strip()}" if places else "check its _target_ and arguments"
+def _known_keys() -> list[str]:
+    parameters = (DatasetConfig, PreprocessConfig, DetectionConfig, PatchConfig, SelectionConfig)
+    classes: tuple[Any, ...] = (TrainSchema, PickSchema, *parameters, SimulationParameters)
+    groups = ["experiment", "model", "profile", "max_epochs", "devices", "accelerator", "batch_size", "lr"]
+    return [item.name for cls in classes for item in dataclasses.fields(cls)] + groups
 
 
 def build(cls: type[T], node: Any) -> T:
     """A parameter dataclass from a composed node: types converted, unknown keys and wrong values refused."""
     with clear_errors():
         plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-        typed = OmegaConf.merge(OmegaConf.structured(_editable(cls)), plain or {})
+        typed = OmegaConf.merge(OmegaConf.structured(_editable(cast(Any, cls))), plain or {})
         missing = sorted(OmegaConf.missing_keys(typed))
         if missing:
             raise InputError(f"{missing[0]} of {cls.__name__} is missing; give it a value")
@@ -169,7 +183,7 @@ def train_settings(config: DictConfig) -> TrainSettings:
     if OmegaConf.is_missing(config, "stage"):
         raise InputError("stage is missing; choose model=fcrn or model=classifier")
     if config.stage not in STAGES:
-        raise InputError(f"stage is {config.stage!r}; use {' or '.join(STAGES)} (choose model=fcrn or model=classifier)")
+        raise InputError(f"stage is {config.stage!r}; choose model=fcrn or model=classifier")
     dataset = build(DatasetConfig, config.dataset)
     if dataset.simulation is not None:
         dataset = dataclasses.replace(dataset, simulation=build(SimulationParameters, dataset.simulation))
@@ -188,11 +202,14 @@ def train_settings(config: DictConfig) -> TrainSettings:
 
 def pick_settings(config: DictConfig) -> PickSchema:
     """The typed settings of a composed conf/pick.yaml; InputError when a required one is missing."""
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise InputError(f"{missing[0]} is missing; for example: python pick.py micrographs=mics/ out=picks particle_diameter=180")
     with clear_errors():
-        settings: PickSchema = OmegaConf.to_object(config)
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise InputError(
+                f"{missing[0]} is missing; for example: "
+                "python pick.py micrographs=mics/ out=picks particle_diameter=180"
+            )
+        settings = cast(PickSchema, OmegaConf.to_object(config))
     if settings.preprocess is not None:
         settings.preprocess = build(PreprocessConfig, settings.preprocess)
     if settings.detection is not None:

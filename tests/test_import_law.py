@@ -18,7 +18,8 @@ LAYERS: list[list[str]] = [
     ["networks", "model", "cascade", "mining", "metrics"],
     ["samples", "datasets", "datamodules", "modules"],
     [
-        "complaints", "schema", "progress", "provenance", "shapes", "cut", "evaluate", "overlay", "scoring",
+        "complaints", "schema", "progress", "provenance", "shapes", "cut", "evaluate", "overlay", "picking",
+        "scoring",
         "figures", "simulate", "train", "pick",
     ],
     ["cli"],

@@ -1,0 +1,215 @@
+"""Picking micrographs one by one, in this process or in several."""
+
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from drpnet.cascade import Picker
+from drpnet.cut import PIXEL_SIZE, candidates_path, kept_candidates
+from drpnet.errors import InputError
+from drpnet.io.find import MicrographEntry, MicrographList
+from drpnet.io.micrographs import read_micrograph
+from drpnet.io.picks import Candidates, read_candidates_star, write_candidates_star
+from drpnet.model import Model
+from drpnet.overlay import CYAN, draw_picks, save_picture
+from drpnet.schema import PickSchema
+
+log = logging.getLogger(__name__)
+Record = dict[str, Any]
+"""What run.json says of a picked micrograph."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for every micrograph of a run."""
+
+    settings: PickSchema
+    threshold: float
+    micrographs: MicrographList
+
+    @property
+    def out(self) -> Path:
+        """The output folder."""
+        return Path(self.settings.out)
+
+
+def load(entry: MicrographEntry, pixel_size: float | None) -> tuple[np.ndarray, float]:
+    """Image (h, w) and pixel size of a micrograph: as given, else the star's, else the header's."""
+    image, header = read_micrograph(entry.path)
+    size = pixel_size or entry.pixel_size or header
+    if size is None:
+        raise InputError(
+            f"{entry.path} has no pixel size in its header (0 and exactly 1 count as none); "
+            "give --pixel-size (Angstrom per pixel)"
+        )
+    return image, size
+
+
+def is_picked(out: Path, entry: MicrographEntry, records: dict[Path, Record]) -> bool:
+    """Whether `out` holds this micrograph's candidates; InputError when they are a namesake's."""
+    record = records.get(entry.tree / entry.stem)
+    if record is None or not candidates_path(out, str(entry.tree), entry.stem).is_file():
+        return False
+    if record["path"] != os.path.abspath(entry.path):
+        raise InputError(
+            f"{out} holds the picks of {record['path']} under the name of {os.path.abspath(entry.path)}; "
+            "choose another --out"
+        )
+    return True
+
+
+def pick_one(picker: Picker, entry: MicrographEntry, job: Job) -> Record:
+    """Pick one micrograph, keep all its candidates and draw it on request; InputErrors name the file."""
+    settings = job.settings
+    image, pixel_size = load(entry, settings.pixel_size)
+    height, width = image.shape
+    try:
+        require_patch((height, width), settings.particle_diameter / pixel_size, picker.model)
+        candidates = picker.pick(image, pixel_size, settings.particle_diameter)
+    except InputError as error:
+        raise InputError(f"{entry.path}: {error}") from None
+    record = describe(entry, (height, width), pixel_size, job.micrographs)
+    write_candidates_star(candidates_path(job.out, record["tree"], record["stem"]), candidates)
+    if settings.overlay:
+        draw(job, record, image, candidates)
+    return record
+
+
+def require_patch(shape: tuple[int, int], diameter_px: float, model: Model) -> None:
+    """Raise InputError when a particle fits into an image (h, w) but a network's patch does not."""
+    size = model.patches.size_px
+    widths = [model.patches.particle_diameter_px]
+    if model.preprocess.scale_rule == "diameter":
+        widths.append(model.preprocess.particle_diameter_px)
+    needed = size / min(widths)
+    if diameter_px <= min(shape) < needed * diameter_px:
+        raise InputError(
+            f"the {shape[0]} x {shape[1]} image is {min(shape) / diameter_px:.1f} particle diameters wide, "
+            f"less than the networks' {size} px patch ({needed:.1f} diameters); check the diameter and the "
+            "pixel size, or leave this micrograph out"
+        )
+
+
+def describe(
+    entry: MicrographEntry, shape: tuple[int, int], pixel_size: float, micrographs: MicrographList
+) -> Record:
+    """What a cut must know of a micrograph of `shape` (h, w)."""
+    columns = micrographs.optics or {}
+    groups = columns.get("rlnOpticsGroup", [])
+    row = groups.index(entry.optics_group) if entry.optics_group in groups else None
+    optics = {} if row is None else {label: values[row] for label, values in columns.items()}
+    return {
+        "name": entry.name,
+        "path": os.path.abspath(entry.path),
+        "tree": str(entry.tree),
+        "stem": entry.stem,
+        "shape": list(shape),
+        "pixel_size": pixel_size,
+        "optics": {**optics, PIXEL_SIZE: pixel_size},
+        "ctf": micrographs.ctf.get(entry.name),
+    }
+
+
+def draw(job: Job, record: Record, image: np.ndarray, found: Candidates) -> None:
+    """Write a picture of a micrograph (h, w) with its picks."""
+    kept = kept_candidates(found, job.threshold, job.settings.box_size, record["shape"])
+    caption = f"{record['stem']}: {kept.sum()} picks at figure of merit >= {job.threshold:g}"
+    diameter_px = job.settings.particle_diameter / record["pixel_size"]
+    picture = draw_picks(image, [(found.centres[kept], CYAN)], diameter_px, caption)
+    save_picture(picture, overlay_path(job, record))
+    record["drawn"] = [job.threshold, job.settings.box_size]
+
+
+def overlay_path(job: Job, record: Record) -> Path:
+    """Where the picture of a micrograph lies."""
+    return job.out / "overlays" / record["tree"] / f"{record['stem']}.png"
+
+
+def redraw(job: Job, records: list[Record]) -> None:
+    """Draw the micrographs that have no picture yet, or one of another cut."""
+    now = [job.threshold, job.settings.box_size]
+    for record in records:
+        if record.get("drawn") != now or not overlay_path(job, record).is_file():
+            image, _ = read_micrograph(Path(record["path"]))
+            found = read_candidates_star(candidates_path(job.out, record["tree"], record["stem"]))
+            draw(job, record, image, found)
+
+
+Outcome = tuple[MicrographEntry, Record | None, str]
+"""A micrograph with its record, or with what went wrong."""
+
+
+def pick_all(model: Model, job: Job, todo: list[MicrographEntry], device: str) -> Iterator[Outcome]:
+    """Pick micrographs in this process or in `workers`; InputError when a worker dies."""
+    workers = min(job.settings.workers, len(todo))
+    if workers > 1:
+        yield from _pick_in_workers(model, job, todo, device, workers)
+    elif todo:
+        picker = Picker(model, device)
+        for entry in todo:
+            try:
+                yield entry, pick_one(picker, entry, job), ""
+            except Exception as error:
+                yield entry, None, _problem(entry, error)
+
+
+def _problem(entry: MicrographEntry, error: Exception) -> str:
+    """What went wrong with one micrograph, in a line; a defect of drpnet says so and is traced in the log."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return f"{entry.path} does not fit into memory; use fewer --workers or --device cpu"
+    if isinstance(error, OSError):
+        return f"{entry.path}: {error.strerror or error} ({error.filename or 'input or output'})"
+    log.debug("unexpected", exc_info=error)
+    reason = " ".join(str(error).split())[:200]
+    return f"{entry.path}: unexpected {type(error).__name__}: {reason}; please report it"
+
+
+_worker: tuple[Picker, Job] | None = None
+
+
+def _start_worker(model: Model, job: Job, device: str, threads: int) -> None:
+    global _worker
+    torch.set_num_threads(threads)
+    _worker = Picker(model, device), job
+
+
+def _work(entry: MicrographEntry) -> Record:
+    assert _worker is not None
+    picker, job = _worker
+    return pick_one(picker, entry, job)
+
+
+def _pick_in_workers(
+    model: Model, job: Job, todo: list[MicrographEntry], device: str, workers: int
+) -> Iterator[Outcome]:
+    """Each worker process has its own copy of the networks and its share of the processor's cores."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _start_worker, (model, job, device, threads)
+    )
+    try:
+        futures: dict[Future[Record], MicrographEntry] = {pool.submit(_work, entry): entry for entry in todo}
+        for future in as_completed(futures):
+            entry = futures[future]
+            try:
+                yield entry, future.result(), ""
+            except BrokenProcessPool:
+                raise InputError(
+                    f"a worker process died (killed, or out of memory?) with {workers} workers; "
+                    "run the same command again to go on, with fewer --workers"
+                ) from None
+            except Exception as error:
+                yield entry, None, _problem(entry, error)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
