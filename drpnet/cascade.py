@@ -1,15 +1,16 @@
 """The cascade: preprocess -> FCRN -> peaks -> classifier -> picks (paper Figure 1A). The page to read first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from drpnet.config import PreprocessConfig
 from drpnet.io.picks import Candidates
 from drpnet.patches import extract_patches
 from drpnet.peaks import Peaks, find_peaks
-from drpnet.preprocess import Frame, preprocess
+from drpnet.preprocess import Frame, preprocess, rescale
 from drpnet.model import Model
 
 
@@ -35,7 +36,7 @@ class Picker:
 
     def pick(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> Candidates:
         """All candidates of a micrograph (h, w), strongest first, in its own pixels; diameter in Angstrom."""
-        detection = self.detect(image, pixel_size, particle_diameter)
+        detection = self.detect(image, pixel_size, particle_diameter, graded=False)
         centres = detection.frame.to_micrograph(detection.peaks.centres)
         logits = self.classify(image, pixel_size, particle_diameter, centres)
         merit = self.figure_of_merit(detection.peaks.heights, logits)
@@ -43,11 +44,16 @@ class Picker:
         probability = 1 / (1 + np.exp(-logits))
         return Candidates(centres[order], merit[order], detection.peaks.heights[order], probability[order])
 
-    def detect(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> Detection:
-        """The first stage: distance map and graded peaks."""
+    def detect(
+        self, image: np.ndarray, pixel_size: float, particle_diameter: float, graded: bool = True
+    ) -> Detection:
+        """The first stage: distance map and peaks; only training samples need them graded by level."""
+        settings = self.model.detection
+        if not graded:
+            settings = replace(settings, levels=settings.minimum_level)
         frame = preprocess(image, pixel_size, particle_diameter, self.model.preprocess)
-        distance_map = self.distance_map(frame.image)
-        return Detection(frame, find_peaks(distance_map, frame.particle_diameter_px, self.model.detection), distance_map)
+        distance_map = self.half_size_map(frame.image) if frame.half_size_pass else self.distance_map(frame.image)
+        return Detection(frame, find_peaks(distance_map, frame.particle_diameter_px, settings), distance_map)
 
     @torch.inference_mode()
     def distance_map(self, image: np.ndarray) -> np.ndarray:
@@ -69,6 +75,12 @@ class Picker:
                 output = self.fcrn(tensor.contiguous(memory_format=torch.channels_last))[0, 0].cpu().numpy()
                 result[top:bottom, left:right] = output[top - y0 : bottom - y0, left - x0 : right - x0]
         return result
+
+    def half_size_map(self, image: np.ndarray) -> np.ndarray:
+        """The map (h, w) of an image (h, w) from half its size, enlarged again (the released code, for large particles)."""
+        small, _ = rescale(image, pixel_size=1.0, target_pixel_size=2.0)
+        half = torch.from_numpy(self.distance_map(small))[None, None]
+        return F.interpolate(half, size=image.shape, mode="bilinear", align_corners=False)[0, 0].numpy()
 
     def patches(self, image: np.ndarray, pixel_size: float, diameter: float, centres: np.ndarray) -> np.ndarray:
         """The classifier's patches (n, s, s) around centres (n, 2) of a micrograph, preprocessed at their own scale."""
