@@ -1,6 +1,7 @@
 """Lightning modules: the FCRN learns the distance map (Adam, MSE), the classifier tells particles apart (SGD)."""
 
 import math
+from dataclasses import replace
 from collections.abc import Callable
 from typing import Any
 
@@ -65,7 +66,8 @@ class FCRNModule(_Trained):
         """Network (n, 1, h, w) -> (n, 1, h, w); `loss` defaults to the mean squared error per pixel."""
         super().__init__(network, optimizer, schedule)
         self.loss = loss or nn.MSELoss()
-        self.detection = detection or DetectionConfig()
+        given = detection or DetectionConfig()
+        self.detection = replace(given, levels=given.minimum_level)
         self._scores: list[np.ndarray] = []
         self._hits: list[np.ndarray] = []
         self._truth = 0

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from drpnet.cascade import Picker
 from drpnet.datamodules import loader
@@ -29,6 +30,8 @@ from drpnet.scoring import calibrate, pick_all, score
 log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
 ADAPTED_WEIGHT = 0.5
+Stage = tuple[Model, pl.LightningModule, pl.LightningDataModule]
+"""The model to start from, what is trained and what it is trained on."""
 
 
 def train(config: DictConfig, folder: Path) -> float:
@@ -47,11 +50,14 @@ def train(config: DictConfig, folder: Path) -> float:
         with counted("Simulating micrographs") as progress:
             data = open_dataset(settings.dataset, progress)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
-        log.info("%s: %s", data.name, ", ".join(f"{len(found)} micrographs for {part}" for part, found in parts.items()))
+        log.info(
+            "%s: %s",
+            data.name,
+            ", ".join(f"{len(found)} micrographs for {part}" for part, found in parts.items()),
+        )
 
         network = instantiate(config.network)
-        module = instantiate(config.module)(network=network)
-        start, datamodule = STAGES[settings.stage](config, settings, data)
+        start, module, datamodule = STAGES[settings.stage](config, settings, data, network)
         trainer = instantiate(config.trainer)(
             callbacks=[instantiate(callback) for callback in (config.callbacks or {}).values()],
             logger=instantiate(config.logger) if config.logger else False,
@@ -72,7 +78,9 @@ def train(config: DictConfig, folder: Path) -> float:
         if parts[part]:
             picks = pick_all(model, parts[part], data.particle_diameter, f"Scoring {part} micrographs")
             metrics[part] = score(picks, parts[part])
-            print_evaluation(metrics[part], title=f"{data.name}, {part} micrographs: one-to-one within half a diameter")
+            print_evaluation(
+                metrics[part], title=f"{data.name}, {part} micrographs: one-to-one within half a diameter"
+            )
     record = provenance(data, settings.seed, trainer.current_epoch, seconds, metrics)
     model = replace(model, provenance={**model.provenance, settings.stage: record})
     save_model(model, folder / WEIGHTS)
@@ -82,17 +90,21 @@ def train(config: DictConfig, folder: Path) -> float:
     return float(metrics["validation"]["best_f_measure"] or 0.0) if "validation" in metrics else float("nan")
 
 
-def _fcrn_stage(config: DictConfig, settings: TrainSettings, data: LabelledSet) -> tuple[Model, pl.LightningDataModule]:
+def _fcrn_stage(config: DictConfig, settings: TrainSettings, data: LabelledSet, network: nn.Module) -> Stage:
     """The first network: an empty model with this run's settings, and patches with their distance maps."""
+    module = instantiate(config.module)(network=network, detection=settings.detection)
     start = Model(None, None, settings.preprocess, settings.detection, settings.patches)
     datamodule = instantiate(config.datamodule)(
         data=data, preprocess=settings.preprocess, target=instantiate(config.target), seed=settings.seed
     )
-    return start, datamodule
+    return start, module, datamodule
 
 
-def _classifier_stage(config: DictConfig, settings: TrainSettings, data: LabelledSet) -> tuple[Model, pl.LightningDataModule]:
+def _classifier_stage(
+    config: DictConfig, settings: TrainSettings, data: LabelledSet, network: nn.Module
+) -> Stage:
     """The second network: a trained FCRN, and the patches that it found."""
+    module = instantiate(config.module)(network=network)
     if settings.fcrn_weights is None:
         raise InputError(
             "fcrn_weights is missing: the classifier learns from a trained FCRN's detections; "
@@ -102,7 +114,7 @@ def _classifier_stage(config: DictConfig, settings: TrainSettings, data: Labelle
     datamodule = instantiate(config.datamodule)(
         data=data, model=start, selection=settings.selection, seed=settings.seed
     )
-    return start, datamodule
+    return start, module, datamodule
 
 
 STAGES = {"fcrn": _fcrn_stage, "classifier": _classifier_stage}
@@ -123,7 +135,11 @@ def architecture(network: DictConfig) -> dict[str, Any]:
 
 
 def adapt_classifier(
-    model: Model, micrographs: list[tuple[np.ndarray, float]], diameter: float, config: DictConfig, device: str
+    model: Model,
+    micrographs: list[tuple[np.ndarray, float]],
+    diameter: float,
+    config: DictConfig,
+    device: str,
 ) -> Model:
     """A model with a classifier trained on micrographs (image (h, w), pixel size) without labels (paper 3.3.2).
 
@@ -137,7 +153,9 @@ def adapt_classifier(
     samples = mine_samples(Picker(start, device), unlabelled, diameter, settings.selection, settings.seed)
     network = instantiate(config.network)
     module = instantiate(config.module)(network=network)
-    patches = LabelledPatches(samples.patches, samples.labels, instantiate(config.datamodule.augmentation), settings.seed)
+    patches = LabelledPatches(
+        samples.patches, samples.labels, instantiate(config.datamodule.augmentation), settings.seed
+    )
     trainer = instantiate(config.trainer)(
         logger=False, enable_checkpointing=False, callbacks=[instantiate(config.callbacks.progress)]
     )
