@@ -8,10 +8,11 @@ import torch.nn.functional as F
 
 from drpnet.config import PreprocessConfig
 from drpnet.io.picks import Candidates
+from drpnet.model import Model
+from drpnet.networks import channels_last
 from drpnet.patches import extract_patches
 from drpnet.peaks import Peaks, find_peaks
 from drpnet.preprocess import Frame, preprocess, rescale
-from drpnet.model import Model
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Picker:
         self.model = model
         self.device = torch.device(device)
         self.batch_size, self.tile = batch_size, tile
-        self.fcrn = model.fcrn.to(self.device, memory_format=torch.channels_last).eval()
-        self.classifier = model.classifier.to(self.device).eval() if model.classifier is not None else None
+        assert model.fcrn is not None
+        self.fcrn = channels_last(model.fcrn).to(self.device).eval()
+        self.classifier = channels_last(model.classifier).to(self.device).eval() if model.classifier is not None else None
 
     def pick(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> Candidates:
         """All candidates of a micrograph (h, w), strongest first, in its own pixels; diameter in Angstrom."""

@@ -1,8 +1,8 @@
 """Lightning modules: the FCRN learns the distance map (Adam, MSE), the classifier tells particles apart (SGD)."""
 
 import math
-from dataclasses import replace
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torchmetrics.classification import BinaryAccuracy
 
 from drpnet.config import DetectionConfig
 from drpnet.matching import best_threshold, match_one_to_one
+from drpnet.networks import channels_last
 from drpnet.peaks import find_peaks
 
 OptimizerFactory = Callable[..., torch.optim.Optimizer]
@@ -34,7 +35,7 @@ class _Trained(pl.LightningModule):
     def __init__(self, network: nn.Module, optimizer: OptimizerFactory, schedule: str = "constant"):
         super().__init__()
         _schedule(schedule, 1)
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = channels_last(network)
         self.optimizer_factory, self.schedule = optimizer, schedule
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

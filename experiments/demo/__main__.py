@@ -5,6 +5,7 @@ import html
 import json
 import webbrowser
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,9 @@ def main() -> None:
     truth = read_coordinate_set(folder / "test" / "particles.star")
     metrics["baseline_log"] = baseline(folder, truth)
     metrics["simulated"] = True
-    metrics["snr"] = [row["snr"] for row in json.loads((folder / "test" / "simulation.json").read_text())["micrographs"]]
+    metrics["snr"] = [
+        row["snr"] for row in json.loads((folder / "test" / "simulation.json").read_text())["micrographs"]
+    ]
     captions = draw(folder, truth)
     write_json(metrics, folder / "metrics.json")
     page = folder / "index.html"
@@ -89,7 +92,9 @@ def draw(folder: Path, truth: dict[str, Coordinates]) -> dict[str, str]:
         hit[matching.pick_index], found[matching.truth_index] = True, True
         caption = f"{hit.sum()} true (green), {(~hit).sum()} false (red), {(~found).sum()} missed (yellow)"
         name = f"{entry.stem}_simulated.jpg"
-        picture = draw_truth(image, ours, labels, hit, found, DIAMETER / pixel_size, f"{entry.stem} (simulated): {caption}")
+        picture = draw_truth(
+            image, ours, labels, hit, found, DIAMETER / pixel_size, f"{entry.stem} (simulated): {caption}"
+        )
         save_picture(picture, folder / "pictures" / name)
         captions[f"pictures/{name}"] = caption
     return captions
@@ -97,7 +102,9 @@ def draw(folder: Path, truth: dict[str, Coordinates]) -> dict[str, str]:
 
 def print_table(metrics: dict[str, Any]) -> None:
     """The closing table."""
-    table = Table(title="Simulated test micrographs that training never saw: one-to-one within half a particle diameter")
+    table = Table(
+        title="Simulated test micrographs that training never saw: one-to-one within half a particle diameter"
+    )
     for name in ("picker", "precision", "recall", "F", "average precision"):
         table.add_column(name, justify="left" if name == "picker" else "right")
     numbers = [f"{metrics[key]:.3f}" for key in ("precision", "recall", "f_measure", "average_precision")]
@@ -107,48 +114,40 @@ def print_table(metrics: dict[str, Any]) -> None:
     table.add_row("Laplacian of Gaussian, best threshold", *row)
     console = Console()
     console.print(table)
-    console.print(f"SNR {min(metrics['snr']):.3f} to {max(metrics['snr']):.3f}; {metrics['seconds']['all']:.0f} seconds", highlight=False)
+    console.print(
+        f"SNR {min(metrics['snr']):.3f} to {max(metrics['snr']):.3f}; {metrics['seconds']['all']:.0f} seconds",
+        highlight=False,
+    )
 
 
 def render(metrics: dict[str, Any], captions: dict[str, str]) -> str:
-    """The page."""
-    log = metrics["baseline_log"]
+    """The page, from page.html beside this file."""
+    shares = ("precision", "recall", "f_measure")
     rows = "".join(
-        f"<tr><td>{html.escape(row['micrograph'])}</td><td>{row['picks']}</td><td>{row['truth']}</td><td>{row['precision']:.3f}</td>"
-        f"<td>{row['recall']:.3f}</td><td>{row['f_measure']:.3f}</td></tr>"
+        _row(row["micrograph"], row["picks"], row["truth"], *(f"{row[key]:.3f}" for key in shares))
         for row in metrics["per_micrograph"]
     )
-    stages = "".join(f"<tr><td>{html.escape(k)}</td><td>{v:.0f} s</td></tr>" for k, v in metrics["seconds"].items())
     pictures = "".join(
-        f'<figure><img loading="lazy" src="{html.escape(path)}" alt="{html.escape(caption)}"><figcaption>{html.escape(caption)}'
-        "</figcaption></figure>"
+        f'<figure><img loading="lazy" src="{html.escape(path)}" alt="{html.escape(caption)}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         for path, caption in captions.items()
     )
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>DRPnet demo (simulated)</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }} td, th {{ padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #8884; }}
-td:first-child, th:first-child {{ text-align: left; }} img {{ width: 100%; }} figure {{ margin: 0; }}
-.pictures {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; }}
-</style></head><body>
-<h1>DRPnet demo</h1>
-<p>Simulated TRPV1-like micrographs that training never saw, SNR {min(metrics["snr"]):.3f} to {max(metrics["snr"]):.3f}. A pick is true
-when it lies within half a particle diameter ({metrics["radius_px"]:g} px) of a particle that no other pick has claimed.</p>
-<table><tr><th>picker</th><th>precision</th><th>recall</th><th>F</th></tr>
-<tr><td><b>DRPnet, default threshold</b></td><td>{metrics["precision"]:.3f}</td><td>{metrics["recall"]:.3f}</td><td><b>{metrics["f_measure"]:.3f}</b></td></tr>
-<tr><td>Laplacian of Gaussian, best threshold</td><td></td><td></td><td>{log["best_f_measure"]:.3f}</td></tr></table>
-<table><tr><th>micrograph</th><th>picks</th><th>particles</th><th>precision</th><th>recall</th><th>F</th></tr>{rows}</table>
-<div class="pictures">{pictures}</div>
-<h2>How it was trained</h2>
-<div class="pictures"><figure><img src="fcrn/curves.png" alt="learning curves of the FCRN"><figcaption>learning curves of the FCRN</figcaption></figure>
-<figure><img src="classifier/curves.png" alt="learning curves of the classifier"><figcaption>learning curves of the classifier</figcaption></figure></div>
-<figure><img src="fcrn/distance_map.png" alt="input and predicted distance map"><figcaption>the FCRN's input and its distance map</figcaption></figure>
-<table><tr><th>stage</th><th>time</th></tr>{stages}</table>
-</body></html>
-"""
+    return Template((Path(__file__).parent / "page.html").read_text()).substitute(
+        lowest_snr=f"{min(metrics['snr']):.3f}",
+        highest_snr=f"{max(metrics['snr']):.3f}",
+        radius=f"{metrics['radius_px']:g}",
+        precision=f"{metrics['precision']:.3f}",
+        recall=f"{metrics['recall']:.3f}",
+        f_measure=f"{metrics['f_measure']:.3f}",
+        log_f_measure=f"{metrics['baseline_log']['best_f_measure']:.3f}",
+        rows=rows,
+        pictures=pictures,
+        stages="".join(_row(stage, f"{seconds:.0f} s") for stage, seconds in metrics["seconds"].items()),
+    )
+
+
+def _row(*cells: object) -> str:
+    return "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>\n"
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.io.coordinates import Coordinates, read_coordinate_set
 from drpnet.io.picks import Candidates
 from drpnet.model import load_model
-from drpnet.scoring import Picked, pick_all
+from drpnet.scoring import pick_all
 from experiments.real10017.data import ENTRIES, micrographs, scored
 
 FOLDS = (
@@ -18,6 +17,7 @@ FOLDS = (
     ("Falcon_2012_06_12-15_43_48_0", "Falcon_2012_06_12-15_53_09_0"),
     ("Falcon_2012_06_12-16_44_07_0",),
 )
+STAGES = ("fcrn", "classifier")
 VALIDATION = ("Falcon_2012_06_12-16_55_40_0",)
 """One of the three micrographs without peers' picks; the other two are always for training."""
 
@@ -27,32 +27,32 @@ def crossvalidate(real: Path, out: Path) -> dict[str, Any]:
     entry = ENTRIES["empiar10017"]
     by_stem = {micrograph.stem: micrograph for micrograph in micrographs(real, "empiar10017")}
     folds: list[dict[str, Any]] = []
-    tests: list[LabelledMicrograph] = []
-    cascade: list[Picked] = []
     for number, names in enumerate(FOLDS):
-        fcrn, classifier = (_train(stage, names, real, out / f"fold{number}" / stage, out) for stage in ("fcrn", "classifier"))
+        weights_of = {stage: _train(stage, names, real, out / f"fold{number}" / stage) for stage in STAGES}
         train = [micrograph for stem, micrograph in by_stem.items() if stem not in names]
         test = [by_stem[name] for name in names]
         row: dict[str, Any] = {"test": list(names)}
-        for stage, weights in (("fcrn", fcrn), ("classifier", classifier)):
+        for stage, weights in weights_of.items():
             model = load_model(weights)
-            threshold = scored(pick_all(model, train, entry.diameter, "Training folds"), train, entry.border, 0.0)["best_threshold"]
+            seen = pick_all(model, train, entry.diameter, "Training folds")
+            threshold = scored(seen, train, entry.border, 0.0)["best_threshold"]
             picked = pick_all(model, test, entry.diameter, "Test fold")
             row[stage] = {"threshold": threshold, "scores": scored(picked, test, entry.border, threshold)}
             row[stage]["unrestricted"] = scored(picked, test, 0, threshold)
             row[stage]["tight"] = scored(picked, test, entry.border, threshold, 0.2)
         folds.append(row)
-        tests += test
-    return {"folds": folds, "pooled": {stage: _pool(folds, stage) for stage in ("fcrn", "classifier")}, "peers": peers(real)}
+    pooled = {stage: _pool(folds, stage) for stage in STAGES}
+    return {"folds": folds, "pooled": pooled, "peers": peers(real)}
 
 
-def _train(stage: str, test: tuple[str, ...], real: Path, folder: Path, out: Path) -> Path:
+def _train(stage: str, test: tuple[str, ...], real: Path, folder: Path) -> Path:
     """Run train.py as a user would; a fold that is finished is not trained again."""
     weights = folder / "weights.safetensors"
     if not weights.is_file():
         command = [
             sys.executable, "train.py", f"experiment=real10017_{stage}", f"dataset.root={real / 'empiar10017'}",
-            f"dataset.test=[{','.join(test)}]", f"dataset.validation=[{','.join(VALIDATION)}]", f"hydra.run.dir={folder}",
+            f"dataset.test=[{','.join(test)}]", f"dataset.validation=[{','.join(VALIDATION)}]",
+            f"hydra.run.dir={folder}",
         ]  # fmt: skip
         if stage == "classifier":
             command.append(f"fcrn_weights={folder.parent / 'fcrn' / 'weights.safetensors'}")

@@ -16,7 +16,6 @@ from drpnet.model import load_model
 from drpnet.scoring import Picked, pick_all
 from experiments.real10017.data import ENTRIES, micrographs, scored
 
-
 EMPTY_DIAMETERS = (120, 180, 300)
 EMPTY_PIXEL_SIZE = 4.0
 
