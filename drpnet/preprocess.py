@@ -146,6 +146,8 @@ def preprocess(image: np.ndarray, pixel_size: float, particle_diameter: float, c
             f"the particle diameter of {particle_diameter:g} Angstrom is only {diameter_px:.1f} px at {pixel_size:g} "
             "A/px, fewer than the 4 px that a picker needs; check --diameter and the pixel size"
         )
+    if image.min() == image.max():
+        raise InputError("the micrograph is constant; is it blank?")
     if config.scale_rule == "released":
         factor, radius = released_scale(diameter_px, width)
         target, half = pixel_size * factor, config.half_size_pass and radius >= (48 if diameter_px > 288 else 32)
