@@ -65,9 +65,9 @@ def find_peaks(distance_map: np.ndarray, diameter_px: float, config: DetectionCo
         levels[keeps & (levels == level - 1)] = level
 
     border = config.border_diameters * diameter_px
-    within = ((centres >= border) & (centres <= np.asarray(smooth.shape) - 1 - border)).all(axis=1)
+    within = np.all((centres >= border) & (centres <= np.asarray(smooth.shape) - 1 - border), axis=1)
     order = np.argsort(-heights, kind="stable")
-    order = order[within[order]]
+    order = order[np.asarray(within)[order]]
     centres, heights, levels = centres[order], heights[order], levels[order]
     kept = suppress_neighbours(centres, config.minimum_distance_diameters * diameter_px)
     return Peaks(centres[kept], heights[kept], levels[kept])
