@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize
 
-PRIOR_STRENGTH = 1e-3
+PRIOR_STRENGTH = 0.1
 
 
 def fit_logistic(features: np.ndarray, is_true: np.ndarray) -> tuple[float, ...]:
@@ -19,11 +19,13 @@ def fit_logistic(features: np.ndarray, is_true: np.ndarray) -> tuple[float, ...]
     scaled = (features - centre) / spread
     signs = np.where(is_true, 1.0, -1.0)
 
+    prior = PRIOR_STRENGTH / len(signs)
+
     def loss(c: np.ndarray) -> tuple[float, np.ndarray]:
         margin = signs * (c[0] + scaled @ c[1:])
         weight = -signs / (1 + np.exp(np.clip(margin, -500, 500))) / len(signs)
-        gradient = np.concatenate([[weight.sum()], scaled.T @ weight]) + 2 * PRIOR_STRENGTH * c
-        return float(np.logaddexp(0, -margin).mean() + PRIOR_STRENGTH * c @ c), gradient
+        gradient = np.concatenate([[weight.sum()], scaled.T @ weight]) + 2 * prior * c
+        return float(np.logaddexp(0, -margin).mean() + prior * c @ c), gradient
 
     bounds = [(None, None)] + [(0, None)] * features.shape[1]
     fitted = minimize(loss, np.zeros(1 + features.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x

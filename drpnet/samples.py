@@ -121,7 +121,8 @@ class LabelledPatches(Dataset):
         self.augmentation, self.seed = augmentation, seed
         classes = [np.flatnonzero(labels == value) for value in (0, 1)]
         most = max(len(members) for members in classes)
-        self.order = np.concatenate([np.resize(members, most) for members in classes if len(members)])
+        repeated = [np.resize(members, most) for members in classes if len(members)]
+        self.order = np.concatenate([np.empty(0, int), *repeated])
 
     def __len__(self) -> int:
         return len(self.order)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drpnet.calibration import fit_logistic
+
+
+def probability(coefficients, features):
+    return 1 / (1 + np.exp(-(coefficients[0] + features @ np.asarray(coefficients[1:]))))
+
+
+def drawn(coefficients, n=40_000, seed=0):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, len(coefficients) - 1)) * ([0.2, 3.0][: len(coefficients) - 1])
+    return features, rng.random(n) < probability(coefficients, features)
+
+
+@pytest.mark.parametrize("truth", [(-2.0, 8.0), (0.5, 6.0, 0.4), (-4.0, 10.0, 0.5)])
+def test_known_coefficients_are_recovered(truth):
+    features, is_true = drawn(truth)
+    found = fit_logistic(features, is_true)
+    np.testing.assert_allclose(found, truth, rtol=0.1, atol=0.1)
+    # and the probabilities are calibrated: in each tenth as many are true as promised
+    promised = probability(found, features)
+    for tenth in np.array_split(np.argsort(promised), 10):
+        assert is_true[tenth].mean() == pytest.approx(promised[tenth].mean(), abs=0.03)
+
+
+def test_the_fit_equals_a_grid_search_of_the_likelihood():
+    features, is_true = drawn((-1.0, 7.0), n=3000)
+    intercept, slope = fit_logistic(features, is_true)
+
+    def loss(a, b):
+        p = probability((a, b), features)
+        return -np.log(np.where(is_true, p, 1 - p)).mean()
+
+    grid = [(a, b) for a in np.arange(-2, 0.01, 0.05) for b in np.arange(4, 10.01, 0.1)]
+    best = min(grid, key=lambda c: loss(*c))
+    assert abs(intercept - best[0]) < 0.1 and abs(slope - best[1]) < 0.4
+    assert loss(intercept, slope) < loss(*best) + 1e-3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 2), st.integers(2, 40))
+def test_slopes_are_never_negative_and_always_finite(seed, k, n):
+    rng = np.random.default_rng(seed)
+    found = fit_logistic(rng.normal(size=(n, k)) * 10.0 ** rng.integers(-4, 5, k), rng.random(n) < 0.5)
+    assert len(found) == 1 + k and np.isfinite(found).all()
+    assert all(slope >= 0 for slope in found[1:])
+    assert all(isinstance(value, float) for value in found)
+
+
+def test_a_score_that_misleads_gets_no_weight():
+    features, is_true = drawn((0.0, 6.0, 0.5))
+    assert fit_logistic(features * (1, -1), is_true)[2] == 0
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1.0, 1e3])
+def test_separable_data_stay_finite(gap):
+    features = np.concatenate([np.linspace(0, 1, 30), np.linspace(1, 2, 30) + gap])[:, None]
+    is_true = np.arange(60) >= 30
+    found = fit_logistic(features, is_true)
+    assert np.isfinite(found).all()
+    promised = probability(found, features)
+    assert promised[is_true].min() > 0.5 > promised[~is_true].max()
+
+
+def test_a_constant_feature_is_no_obstacle():
+    found = fit_logistic(np.ones((20, 1)) * 3, np.arange(20) < 5)
+    assert np.isfinite(found).all()
+    assert probability(found, np.array([[3.0]]))[0] == pytest.approx(0.25, abs=0.02)
