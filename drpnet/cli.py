@@ -105,7 +105,7 @@ def pick(
     ] = None,
     box_size: Annotated[
         int | None,
-        typer.Option(help="Extraction box in pixels; picks whose box leaves the image are dropped"),
+        typer.Option(help="Extraction box in pixels; picks whose box leaves the image go"),
     ] = None,
     adapt: Annotated[
         int | None, typer.Option(help="First train the classifier, without labels, on N of these micrographs")

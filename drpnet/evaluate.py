@@ -15,6 +15,7 @@ from rich.table import Table
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
 from drpnet.io.coordinates import Coordinates, read_coordinate_set
+from drpnet.io.labels import read_labels
 from drpnet.matching import (
     average_precision,
     best_threshold,
@@ -52,15 +53,15 @@ def evaluate(
     Micrographs that only one side knows are left out and listed under `not_picked` and `not_labelled`; a
     file without picks counts as a picked micrograph. With `border_px` above 0 picks and labels closer to an
     edge are dropped before matching; micrograph sizes come from the folder `micrographs`, else run.json
-    among the picks, else a neighbouring folder named micrographs. Raises InputError, also when no
-    micrograph is on both sides.
+    among the picks, else a neighbouring folder named micrographs. `note` says, for picks of `drpnet pick`,
+    which classifier made them. Raises InputError, also when no micrograph is on both sides.
     """
     check_radius(radius_px)
     if not (math.isfinite(border_px) and border_px >= 0):
         raise InputError(f"the border is {border_px} px; give 0 (whole micrograph) or more")
     _check_rule(rule)
     picks, truth = Path(picks), Path(truth)
-    picked, labelled = read_coordinate_set(picks), read_coordinate_set(truth)
+    picked, labelled = read_coordinate_set(picks), read_labels(truth)
     pairs = pair_names(list(picked), list(labelled))
     if not pairs:
         raise InputError(
@@ -78,6 +79,7 @@ def evaluate(
     result["border_px"] = float(border_px)
     result["not_picked"] = sorted(set(labelled) - set(pairs.values()))
     result["not_labelled"] = sorted(set(picked) - set(pairs))
+    result["note"] = picker_note(picks)
     return result
 
 
@@ -159,6 +161,16 @@ def pair_names(picked: Sequence[str], labelled: Sequence[str]) -> dict[str, str]
     return pairs
 
 
+def picker_note(picks: Path) -> str | None:
+    """What run.json among the picks says of how they were made; None for picks of another program."""
+    run = (picks if picks.is_dir() else picks.parent) / "run.json"
+    try:
+        note = json.loads(run.read_text(encoding="utf-8"))["note"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return note if isinstance(note, str) else None
+
+
 def _inside(field: Field, shape: tuple[int, int], border: float) -> Field:
     kept = outside_border(field.picks, shape, border)
     scores = None if field.scores is None else np.asarray(field.scores)[kept]
@@ -184,6 +196,8 @@ def print_evaluation(
     words = f"Rule {result['rule']}: " + RULES[result["rule"]].words.format(radius=radius)
     if result["border_px"]:
         words += f"; {result['border_px']:g} px at the edges do not count"
+    if result.get("note"):
+        words += f"\nHow the picks were made: {result['note']}"
     heading = escape(f"{title}\n{words}" if title else words)
     table = Table(title=heading, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("micrograph", overflow="fold")

@@ -88,7 +88,7 @@ def pick_and_record(
     saved = time.time()
     try:
         with bar() as progress:
-            task = progress.add_task("Picking", total=len(todo))
+            task = progress.add_task("Picking", total=len(todo), visible=bool(todo))
             for entry, record, problem in pick_all(model, job, todo, device):
                 progress.advance(task)
                 if record is not None:
@@ -212,6 +212,7 @@ def adapt(
     if not micrographs:
         raise InputError("none of the micrographs chosen for --adapt can be read; give a larger number")
     log.info("adapting the classifier, without labels, on %d of these micrographs", len(micrographs))
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     config = compose_config("train", ["model=classifier", f"seed={settings.seed}", *_trainer(device)])
     model = adapt_classifier(model, micrographs, settings.particle_diameter, config, device)
     save_model(model, kept)
