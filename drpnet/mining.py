@@ -56,6 +56,8 @@ def mine_samples(
         empty = background_centres(image.shape, known, radius, len(centres), rng)
         background.append((index, picker.patches(image, pixel_size, particle_diameter, empty)))
 
+    if not owner:
+        raise InputError("there are no micrographs to take the classifier's training samples from; give some")
     owners = np.concatenate(owner)
     if config.labels == "truth":
         labels = np.where(np.concatenate(truths), POSITIVE, NEGATIVE)
