@@ -3,6 +3,7 @@
 #
 # Both make their own environment in .venv first. Which build of torch: PyPI's by default; for another,
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu      (or .../cu126, ...)
+# To change the build later, run make clean first.
 
 PYTHON ?= python3.11
 TORCH_INDEX ?=
