@@ -2,7 +2,7 @@
 
 import hydra
 
-from drpnet.cli import run_training
+from drpnet.cli import run_script, run_training
 from drpnet.schema import register
 
 register()
@@ -15,4 +15,4 @@ def main(config) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -20,7 +20,7 @@ SUMMARY = {
     "precision", "recall", "f_measure", "average_precision", "picks", "truth",
     "best_threshold", "best_f_measure",
 }  # fmt: skip
-KEYS = SUMMARY | {"rule", "radius_px", "border_px", "per_micrograph", "not_picked", "not_labelled"}
+KEYS = SUMMARY | {"rule", "radius_px", "border_px", "per_micrograph", "not_picked", "not_labelled", "note"}
 
 
 def write_star(path: Path, rows: list[tuple[float, ...]], scores: bool = True) -> None:
