@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,8 +71,9 @@ def run_picking(config) -> None:
 
 def _quoted(value: object) -> str:
     """A value as Hydra's command-line grammar reads it back unchanged."""
-    text = str(value).replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
-    return f"'{text}'"
+    text = re.sub(r"(\\*)'", r"\1\1\\'", str(value))  # a backslash escapes only where a quote follows
+    text = re.sub(r"(\\+)\Z", r"\1\1", text)
+    return "'" + text.replace("${", "\\${") + "'"
 
 
 @app.command(epilog="Example: **drpnet pick my_micrographs/ --out picks --diameter 180**")
@@ -81,9 +83,7 @@ def pick(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the picks; running again continues there")],
     diameter: Annotated[float, typer.Option(help="Longest dimension of the particle in Angstrom")],
-    pixel_size: Annotated[
-        float | None, typer.Option(help="Angstrom per pixel, when the files do not say it")
-    ] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Angstrom per pixel, when the files do not say it")] = None,
     weights: Annotated[
         str, typer.Option(help="Name of shipped weights, or a .safetensors file from train.py")
     ] = "default",
@@ -91,9 +91,7 @@ def pick(
         str | None,
         typer.Option(help="Settings other than those the weights were trained with: paper, released"),
     ] = None,
-    no_classifier: Annotated[
-        bool, typer.Option("--no-classifier", help="Use the first network alone")
-    ] = False,
+    no_classifier: Annotated[bool, typer.Option("--no-classifier", help="Use the first network alone")] = False,
     threshold: Annotated[
         str | None, typer.Option(help="Figure of merit to cut at, 0 to 1, or 'all'; overrides --preset")
     ] = None,
@@ -110,9 +108,7 @@ def pick(
     adapt: Annotated[
         int | None, typer.Option(help="First train the classifier, without labels, on N of these micrographs")
     ] = None,
-    negative_stain: Annotated[
-        bool, typer.Option("--negative-stain", help="Particles are bright on dark")
-    ] = False,
+    negative_stain: Annotated[bool, typer.Option("--negative-stain", help="Particles are bright on dark")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes, each with its own copy of the networks")] = 1,
     overlay: Annotated[
@@ -168,12 +164,8 @@ def evaluate(
     diameter_px: Annotated[
         float | None, typer.Option(help="The particle's diameter in pixels; the radius is half of it")
     ] = None,
-    rule: Annotated[
-        str, typer.Option(help="Matching rule: common = one to one within the radius, pooled")
-    ] = "common",
-    border_px: Annotated[
-        float, typer.Option(help="Picks and labels this close to an edge do not count")
-    ] = 0.0,
+    rule: Annotated[str, typer.Option(help="Matching rule: common = one to one within the radius, pooled")] = "common",
+    border_px: Annotated[float, typer.Option(help="Picks and labels this close to an edge do not count")] = 0.0,
     micrographs: Annotated[
         Path | None, typer.Option(help="Folder of the micrographs, whose sizes --border-px needs")
     ] = None,
@@ -187,9 +179,7 @@ def evaluate(
         if (radius_px is None) == (diameter_px is None):
             raise InputError("give either --radius-px R or --diameter-px D (R is half of D), both in pixels")
         radius = radius_px if radius_px is not None else (diameter_px or 0) / 2
-        result = evaluate_picks(
-            picks, truth, radius_px=radius, border_px=border_px, rule=rule, micrographs=micrographs
-        )
+        result = evaluate_picks(picks, truth, radius_px=radius, border_px=border_px, rule=rule, micrographs=micrographs)
         print_evaluation(result)
         if json_file is not None:
             write_json(result, json_file)
@@ -204,9 +194,7 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 )
 def simulate(
     context: typer.Context,
-    preset: Annotated[
-        str, typer.Argument(help="A name in conf/simulation: trpv1, beta_galactosidase, general")
-    ],
+    preset: Annotated[str, typer.Argument(help="A name in conf/simulation: trpv1, beta_galactosidase, general")],
     out: Annotated[Path, typer.Option(help="Folder to write")],
 ) -> None:
     """Simulate micrographs with known particles; further arguments KEY=VALUE change the parameters."""
@@ -221,9 +209,7 @@ def simulate(
     typer.echo(f"wrote {out / 'micrographs'}, {out / 'particles.star'} and {out / 'micrographs.star'}")
 
 
-@app.command(
-    context_settings=_PASS_ON, add_help_option=False, epilog="Example: **drpnet train experiment=trpv1_fcrn**"
-)
+@app.command(context_settings=_PASS_ON, add_help_option=False, epilog="Example: **drpnet train experiment=trpv1_fcrn**")
 def train(context: typer.Context) -> None:
     """Train a network; the arguments are train.py's (drpnet train --help lists them)."""
     import hydra
