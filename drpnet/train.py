@@ -45,6 +45,11 @@ def train(config: DictConfig, folder: Path) -> float:
         pl.seed_everything(settings.seed, workers=True, verbose=False)
         if settings.resume is not None and not Path(settings.resume).is_file():
             raise InputError(f"resume={settings.resume} is no file; give a run's checkpoints/last.ckpt")
+        if settings.stage == "classifier" and settings.fcrn_weights is None:
+            raise InputError(
+                "fcrn_weights is missing: the classifier learns from a trained FCRN's detections; "
+                "give fcrn_weights=RUN/weights.safetensors"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
         with counted("Simulating micrographs") as progress:
@@ -78,9 +83,7 @@ def train(config: DictConfig, folder: Path) -> float:
         if parts[part]:
             picks = pick_all(model, parts[part], data.particle_diameter, f"Scoring {part} micrographs")
             metrics[part] = score(picks, parts[part])
-            print_evaluation(
-                metrics[part], title=f"{data.name}, {part} micrographs: one-to-one within half a diameter"
-            )
+            print_evaluation(metrics[part], title=f"{data.name}, {part} micrographs: one-to-one within half a diameter")
     record = provenance(data, settings.seed, trainer.current_epoch, seconds, metrics)
     model = replace(model, provenance={**model.provenance, settings.stage: record})
     save_model(model, folder / WEIGHTS)
@@ -100,16 +103,10 @@ def _fcrn_stage(config: DictConfig, settings: TrainSettings, data: LabelledSet, 
     return start, module, datamodule
 
 
-def _classifier_stage(
-    config: DictConfig, settings: TrainSettings, data: LabelledSet, network: nn.Module
-) -> Stage:
+def _classifier_stage(config: DictConfig, settings: TrainSettings, data: LabelledSet, network: nn.Module) -> Stage:
     """The second network: a trained FCRN, and the patches that it found."""
     module = instantiate(config.module)(network=network)
-    if settings.fcrn_weights is None:
-        raise InputError(
-            "fcrn_weights is missing: the classifier learns from a trained FCRN's detections; "
-            "give fcrn_weights=RUN/weights.safetensors"
-        )
+    assert settings.fcrn_weights is not None
     start = replace(load_model(settings.fcrn_weights), patches=settings.patches)
     datamodule = instantiate(config.datamodule)(
         data=data, model=start, selection=settings.selection, seed=settings.seed
