@@ -131,6 +131,7 @@ BAD = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Data array contains NaN")
 @pytest.mark.parametrize("spoil", BAD, ids=lambda f: f.__name__)
 def test_a_bad_micrograph_alone_and_among_others(capsys, tmp_path, weights, image, folder, spoil):
     bad = tmp_path / "bad.mrc"
