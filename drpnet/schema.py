@@ -156,6 +156,11 @@ def clear_errors() -> Iterator[None]:
             raise cause from None
         built = isinstance(error, InstantiationException)
         raise InputError(misfit(error) if built else complaint(error, _known_keys())) from None
+    except TypeError as error:
+        # what a configuration leaves partial is called outside Hydra's instantiate
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise InputError(f"the configuration does not fit: {error}; correct that key") from None
 
 
 def _known_keys() -> list[str]:

@@ -1,6 +1,7 @@
 """Training on one page: data, networks, Lightning, then calibration, scores and a complete run folder."""
 
 import logging
+import pickle
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,8 @@ def train(config: DictConfig, folder: Path) -> float:
             logger=instantiate(config.logger) if config.logger else False,
             default_root_dir=str(folder),
         )
+        if settings.resume is not None:
+            check_checkpoint(settings.resume, module)
 
     trainer.fit(module, datamodule, ckpt_path=settings.resume)
     if not trainer.is_global_zero:
@@ -115,6 +118,18 @@ def _classifier_stage(config: DictConfig, settings: TrainSettings, data: Labelle
 
 
 STAGES = {"fcrn": _fcrn_stage, "classifier": _classifier_stage}
+
+
+def check_checkpoint(path: str, module: pl.LightningModule) -> None:
+    """Raise InputError for a file that is no checkpoint, or one of another network."""
+    try:
+        module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["state_dict"])
+    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).splitlines()[:2])[:200]
+        raise InputError(
+            f"resume={path} does not fit ({type(error).__name__}: {reason}); "
+            "give checkpoints/last.ckpt of a run with this same model"
+        ) from None
 
 
 def restore_best(trainer: pl.Trainer, module: pl.LightningModule) -> None:

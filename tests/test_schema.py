@@ -1,0 +1,99 @@
+import dataclasses
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from drpnet.config import DatasetConfig, DetectionConfig, PatchConfig, PreprocessConfig, SelectionConfig
+from drpnet.errors import InputError
+from drpnet.schema import build, clear_errors, pick_settings, register, stand_in_suffix, train_settings
+from drpnet.simulation.parameters import SimulationParameters
+
+
+def composed(repository, name, *overrides):
+    register()
+    with initialize_config_dir(str(repository / "conf"), version_base="1.3"), clear_errors():
+        return compose(name, overrides=list(overrides))
+
+
+@pytest.mark.parametrize("group", ["experiment", "dataset"])
+def test_every_file_of_a_group_gives_valid_settings(repository, group):
+    for path in sorted((repository / "conf" / group).glob("*.yaml")):
+        settings = train_settings(composed(repository, "train", f"{group}={path.stem}"))
+        assert isinstance(settings.dataset, DatasetConfig) and isinstance(settings.preprocess, PreprocessConfig)
+        assert isinstance(settings.detection, DetectionConfig) and isinstance(settings.patches, PatchConfig)
+        assert isinstance(settings.selection, SelectionConfig)
+        assert settings.dataset.simulation is None or isinstance(settings.dataset.simulation, SimulationParameters)
+
+
+def test_overrides_arrive_with_their_types(repository):
+    config = composed(
+        repository, "train", "preprocess.particle_diameter_px=30", "preprocess.standardise=no", "seed=7",
+        "dataset.simulation.snr_range=[1,2]", "dataset.test=[]", "selection.labels=deviation",
+    )  # fmt: skip
+    settings = train_settings(config)
+    assert settings.preprocess.particle_diameter_px == 30.0 and settings.preprocess.standardise is False
+    assert settings.seed == 7 and settings.selection.labels == "deviation"
+    assert settings.dataset.simulation.snr_range == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("profile", ["default", "paper", "released"])
+def test_every_profile_picks(repository, profile):
+    arguments = ["micrographs=m", "out=o", "particle_diameter=180", f"profile={profile}"]
+    settings = pick_settings(composed(repository, "pick", *arguments))
+    assert isinstance(settings.preprocess, PreprocessConfig) and isinstance(settings.detection, DetectionConfig)
+    plain = pick_settings(composed(repository, "pick", *arguments[:3]))
+    assert plain.preprocess is None and plain.particle_diameter == 180.0 and plain.pixel_size is None
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "named"),
+    [
+        ("train", "preprocess.particle_diametr_px=3", "particle_diametr_px"),
+        ("train", "detection.levels=many", "many"),
+        ("train", "selektion.labels=truth", "selektion"),
+        ("train", "dataset=nowhere", "nowhere"),
+        ("train", "trainer.max_epochz=3", "max_epochz"),
+        ("pick", "diameter=3", "diameter"),
+        ("pick", "particle_diameter=wide", "wide"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(repository, name, override, named):
+    with pytest.raises(InputError, match=named) as caught:
+        composed(repository, name, override)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"levels": 0}, "levels is 0"),
+        ({"levels": "many"}, "many"),
+        ({"level": 2}, "level"),
+        ({"threshold": None}, "threshold"),
+    ],
+)
+def test_build_refuses_in_one_line(values, message):
+    with pytest.raises(InputError, match=message) as caught:
+        build(DetectionConfig, values)
+    assert "\n" not in str(caught.value)
+
+
+def test_build_fills_in_the_defaults_and_asks_for_facts():
+    assert build(PreprocessConfig, None) == PreprocessConfig()
+    assert dataclasses.asdict(build(PatchConfig, {"size_px": 48}))["size_px"] == 48
+    with pytest.raises(InputError, match="of DatasetConfig is missing"):
+        build(DatasetConfig, {"name": "x"})
+
+
+def test_only_simulated_runs_are_called_so(tmp_path):
+    there, gone = str(tmp_path), str(tmp_path / "gone")
+    assert stand_in_suffix(there, "simulate", False) == stand_in_suffix(there, "error", False) == ""
+    assert stand_in_suffix(gone, "error", False) == ""
+    assert stand_in_suffix(gone, "simulate", False) == stand_in_suffix(there, "error", True) == "_simulated"
+
+
+def test_a_stray_argument_of_a_class_is_one_line_but_a_bug_is_not_hidden():
+    with pytest.raises(InputError, match="max_epochz"), clear_errors():
+        raise TypeError("Trainer.__init__() got an unexpected keyword argument 'max_epochz'")
+    with pytest.raises(TypeError, match="NoneType"), clear_errors():
+        raise TypeError("unsupported operand type(s) for +: 'int' and 'NoneType'")
