@@ -3,6 +3,7 @@
 import logging
 import pickle
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from drpnet.schema import TrainSettings, clear_errors, train_settings
 from drpnet.scoring import calibrate, pick_all, score
 
 log = logging.getLogger(__name__)
+# advertisements and hints for other data than ours; what matters of the devices is said by us
+logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", message=".*(does not have many workers|LeafSpec|no `val_dataloader`).*")
 WEIGHTS = "weights.safetensors"
 ADAPTED_WEIGHT = 0.5
 Stage = tuple[Model, pl.LightningModule, pl.LightningDataModule]

@@ -1,7 +1,4 @@
-"""Simulated micrographs with known particle centres, orientations and optics."""
+"""Simulated micrographs with known particles: structure -> projections -> CTF -> ice, noise, carbon -> micrograph.
 
-from drpnet.simulation.dataset import simulate_dataset
-from drpnet.simulation.micrograph import SimulatedMicrograph, simulate_micrograph
-from drpnet.simulation.parameters import SimulationParameters
-
-__all__ = ["SimulatedMicrograph", "SimulationParameters", "simulate_dataset", "simulate_micrograph"]
+Start with `micrograph.simulate_micrograph`; `dataset.simulate_dataset` writes whole data sets.
+"""

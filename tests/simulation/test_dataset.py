@@ -11,7 +11,10 @@ from drpnet.errors import InputError
 from drpnet.io.find import find_micrographs
 from drpnet.io.micrographs import read_micrograph
 from drpnet.io.star import read_star
-from drpnet.simulation import SimulationParameters, dataset, simulate_dataset, simulate_micrograph
+from drpnet.simulation import dataset
+from drpnet.simulation.dataset import simulate_dataset
+from drpnet.simulation.micrograph import simulate_micrograph
+from drpnet.simulation.parameters import SimulationParameters
 
 SMALL = SimulationParameters(
     micrographs=2,
