@@ -147,7 +147,7 @@ def _build(
         if architecture["name"] not in ARCHITECTURES:
             raise InputError(
                 f"{path} was trained with the network {architecture['name']}, which is not part of drpnet; "
-                f"name it: python pick.py network.{part}._target_={architecture['name']} ..."
+                f"name it: python pick.py +network.{part}._target_={architecture['name']} ..."
             )
         given = ARCHITECTURES[architecture["name"]](**architecture["arguments"])
     prefix = f"{part}."
