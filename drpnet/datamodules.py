@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from drpnet.cascade import Picker
 from drpnet.config import PreprocessConfig, SelectionConfig
 from drpnet.datasets import LabelledMicrograph, LabelledSet
+from drpnet.errors import InputError
 from drpnet.mining import mine_samples
 from drpnet.model import Model
 from drpnet.preprocess import Frame, preprocess
@@ -138,6 +139,11 @@ class ClassifierDataModule(pl.LightningDataModule):
             if last > 0
             else np.random.default_rng(self.seed).random(len(samples.labels)) < self.validation_share
         )
+        if held_out.all() or not held_out.any():
+            raise InputError(
+                f"all {len(held_out)} classifier samples fell on one side of the split into training and validation; "
+                "use more micrographs"
+            )
         self.train_set = LabelledPatches(
             samples.patches[~held_out], samples.labels[~held_out], self.augmentation, self.seed
         )

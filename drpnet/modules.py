@@ -37,6 +37,7 @@ class _Trained(pl.LightningModule):
         _schedule(schedule, 1)
         self.network = channels_last(network)
         self.optimizer_factory, self.schedule = optimizer, schedule
+        optimizer(network.parameters())  # a wrong argument shows here, not after the data are read
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The network's output."""
