@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from drpnet.config import DetectionConfig, PatchConfig, PreprocessConfig
 from drpnet.errors import InputError
-from drpnet.io.atomic import whole_file
+from drpnet.io.atomic import write_bytes
 from drpnet.networks import FCRN, PatchClassifier
 
 FORMAT = "drpnet-cascade-1"
@@ -71,8 +71,7 @@ def save_model(model: Model, path: Path) -> None:
         "calibration": dataclasses.asdict(model.calibration),
         "provenance": model.provenance,
     }
-    with whole_file(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata={"drpnet": json.dumps(settings)})
+    write_bytes(Path(path), save(tensors, metadata={"drpnet": json.dumps(settings)}))
 
 
 def shipped_weights() -> dict[str, Path]:

@@ -1,0 +1,55 @@
+"""python -m experiments.release_weights RUN/weights.safetensors: writes drpnet/weights/default.safetensors and its card."""
+
+import argparse
+import re
+from dataclasses import replace
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from drpnet.io.atomic import write_bytes
+from drpnet.model import DEFAULT, Model, load_model, save_model
+
+HERE = Path(__file__).resolve().parent
+WEIGHTS = HERE.parents[1] / "drpnet" / "weights"
+
+
+def main() -> None:
+    """Copy the model without the paths of the machine that trained it, and write the card from its provenance."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path)
+    model = load_model(parser.parse_args().weights)
+    record = {part: {**facts, "command": without_paths(facts["command"])} for part, facts in model.provenance.items()}
+    model = replace(model, provenance=record)
+    save_model(model, WEIGHTS / f"{DEFAULT}.safetensors")
+    write_bytes(WEIGHTS / "README.md", card(model).encode())
+    print(f"wrote {DEFAULT}.safetensors and README.md")
+
+
+def without_paths(command: str) -> str:
+    """A command with absolute paths cut down to their last two parts, and without where its run folder was."""
+    command = re.sub(r"hydra\.run\.dir=\S+\s*", "", command)
+    return re.sub(r"/\S*?/([^/\s]+/[^/\s]+)(?=\s|$)", r"\1", command).strip()
+
+
+def card(model: Model) -> str:
+    """The model card in Markdown."""
+    rows = [_row(part, facts) for part, facts in model.provenance.items()]
+    networks = [network for network in (model.fcrn, model.classifier) if network is not None]
+    count = sum(parameter.numel() for network in networks for parameter in network.parameters())
+    return Template((HERE / "card.md").read_text()).substitute(
+        rows="\n".join(rows),
+        parameters=f"{count:,}",
+        particle_px=f"{model.preprocess.particle_diameter_px:g}",
+        patch_px=f"{model.patches.particle_diameter_px:g}",
+    )
+
+
+def _row(part: str, facts: dict[str, Any]) -> str:
+    scores = facts["scores"]["validation"]
+    numbers = " | ".join(f"{scores[key]:.3f}" for key in ("f_measure", "best_f_measure", "average_precision"))
+    return f"| {part} | `{facts['command']}` | `{facts['commit']}` | {facts['epochs']} | {numbers} |"
+
+
+if __name__ == "__main__":
+    main()
