@@ -13,7 +13,7 @@ from drpnet.preprocess import Frame
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is varied on the fly: the eight orientations, brightness and contrast, blur-free noise and the scale."""
+    """What is varied on the fly: the eight orientations, brightness and contrast, the shift of the patch."""
 
     orientations: bool = True
     brightness: float = 0.1
@@ -95,7 +95,9 @@ class DistanceMapPatches(Dataset):
             chosen = int(rng.integers(len(self.images)))
             centre = rng.uniform((0, 0), self.images[chosen].shape)
         else:
-            chosen, y, x = self.places[index % len(self.places)]
+            # an epoch of fewer patches than particles must not see the same first ones every time
+            place = index if self.length >= len(self.places) else int(rng.integers(len(self.places)))
+            chosen, y, x = self.places[place % len(self.places)]
             reach = self.augmentation.jitter_px if self.augmentation else 0
             centre = np.array([y, x]) + (rng.integers(-reach, reach + 1, 2) if reach else 0)
         image, target = self.images[chosen], self.targets[chosen]

@@ -145,3 +145,9 @@ def test_one_class_or_none_is_no_obstacle():
 def test_a_frame_smaller_than_a_patch_is_an_error():
     with pytest.raises(InputError, match="smaller than a 64 px patch"):
         DistanceMapPatches(frames(shape=(60, 200)), CENTRES, DistanceTarget(), size=64)
+
+
+def test_epochs_of_few_patches_reach_every_particle():
+    few = distance_map_patches(patches=2, background_share=0.0, augmentation=None)
+    seen = {few[epoch, index][0].numpy().tobytes() for epoch in range(30) for index in range(len(few))}
+    assert len(seen) == sum(len(points) for points in CENTRES)

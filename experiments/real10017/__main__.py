@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from drpnet.evaluate import write_json
-from experiments.real10017.crossvalidate import crossvalidate
+from experiments.real10017.crossvalidate import STAGES, crossvalidate
 from experiments.real10017.shipped import EMPTY_DIAMETERS, shipped
 
 HERE = Path(__file__).resolve().parent
@@ -17,13 +17,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", type=Path, default=Path("data/real"), help="the laid-out micrographs")
     parser.add_argument("--out", type=Path, default=Path("outputs/real10017"), help="run folders of the folds")
+    parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
     parser.add_argument("--weights", default="default")
     parser.add_argument("--only", choices=("crossvalidation", "shipped"))
     parser.add_argument("--result", type=Path, default=HERE / "result.json")
     arguments = parser.parse_args()
     result: dict[str, Any] = json.loads(arguments.result.read_text()) if arguments.result.is_file() else {}
     if arguments.only != "shipped":
-        result["crossvalidation"] = crossvalidate(arguments.real.resolve(), arguments.out.resolve())
+        result["crossvalidation"] = crossvalidate(arguments.real.resolve(), arguments.out.resolve(), arguments.stages)
     if arguments.only != "crossvalidation":
         result["shipped"] = shipped(arguments.real.resolve(), arguments.weights, None)
     write_json(result, arguments.result)

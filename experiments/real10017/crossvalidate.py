@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,13 @@ VALIDATION = ("Falcon_2012_06_12-16_55_40_0",)
 """One of the three micrographs without peers' picks; the other two are always for training."""
 
 
-def crossvalidate(real: Path, out: Path) -> dict[str, Any]:
+def crossvalidate(real: Path, out: Path, stages: Sequence[str] = STAGES) -> dict[str, Any]:
     """Train every fold (finished ones are kept), fix the threshold on its training micrographs, pool the test folds."""
     entry = ENTRIES["empiar10017"]
     by_stem = {micrograph.stem: micrograph for micrograph in micrographs(real, "empiar10017")}
     folds: list[dict[str, Any]] = []
     for number, names in enumerate(FOLDS):
-        weights_of = {stage: _train(stage, names, real, out / f"fold{number}" / stage) for stage in STAGES}
+        weights_of = {stage: _train(stage, names, real, out / f"fold{number}" / stage) for stage in stages}
         train = [micrograph for stem, micrograph in by_stem.items() if stem not in names]
         test = [by_stem[name] for name in names]
         row: dict[str, Any] = {"test": list(names)}
@@ -41,7 +42,7 @@ def crossvalidate(real: Path, out: Path) -> dict[str, Any]:
             row[stage]["unrestricted"] = scored(picked, test, 0, threshold)
             row[stage]["tight"] = scored(picked, test, entry.border, threshold, 0.2)
         folds.append(row)
-    pooled = {stage: _pool(folds, stage) for stage in STAGES}
+    pooled = {stage: _pool(folds, stage) for stage in stages}
     return {"folds": folds, "pooled": pooled, "peers": peers(real)}
 
 
