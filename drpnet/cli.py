@@ -33,7 +33,7 @@ def user_errors() -> Iterator[None]:
         sys.stderr.write(f"error: {' '.join(str(error).splitlines())}\n")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command again to go on\n")
+        sys.stderr.write("interrupted; run a pick again to go on, a training with resume=RUN/checkpoints/last.ckpt\n")
         raise SystemExit(130) from None
 
 

@@ -1,4 +1,4 @@
-"""Typed parameters of the pipeline, checked on construction; the Hydra schema is registered from them in `drpnet.train`.
+"""Typed parameters of the pipeline, checked on construction; `drpnet.schema` makes the Hydra schema of them.
 
 Every number of the cascade lives in one of these frozen dataclasses, never in loose keyword arguments. Lengths that
 should follow the particle are given in particle diameters (`..._diameters`), lengths that the paper or the released
@@ -59,11 +59,17 @@ class PreprocessConfig:
             self.particle_diameter_px >= 4,
             f"preprocess.particle_diameter_px is {self.particle_diameter_px}; use at least 4 (20 is the default)",
         )
-        low, high = self.stretch_percentiles
+        levels = list(self.stretch_percentiles)
         _require(
-            0 <= low < high <= 100,
-            f"preprocess.stretch_percentiles is [{low}, {high}]; use two rising numbers within 0..100",
+            len(levels) == 2 and 0 <= levels[0] < levels[1] <= 100,
+            f"preprocess.stretch_percentiles is {levels}; use two rising numbers within 0..100",
         )
+        for name in (
+            "smoothing_before_px", "stretch_passes", "illumination_sigma_diameters", "illumination_sigma_px",
+            "outlier_deviations", "smoothing_after_px",
+        ):  # fmt: skip
+            value = getattr(self, name)
+            _require(value >= 0, f"preprocess.{name} is {value}; use 0 (off) or more")
 
 
 @dataclass(frozen=True)
@@ -95,10 +101,11 @@ class DetectionConfig:
             1 <= self.minimum_level <= self.levels,
             f"detection.minimum_level is {self.minimum_level}; use 1..{self.levels} (detection.levels)",
         )
-        _require(
-            self.minimum_distance_diameters >= 0,
-            f"minimum distance is {self.minimum_distance_diameters} particle diameters; it must not be negative",
-        )
+        for name in (
+            "smoothing_sigma_diameters", "smoothing_sigma_px", "minimum_distance_diameters", "border_diameters",
+        ):  # fmt: skip
+            value = getattr(self, name)
+            _require(value >= 0, f"detection.{name} is {value}; it must not be negative")
 
 
 @dataclass(frozen=True)

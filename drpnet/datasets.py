@@ -188,7 +188,13 @@ def _split(config: DatasetConfig, micrographs: list[LabelledMicrograph], simulat
     held_out = set(config.test) | set(config.validation)
     names = config.train or [stem for stem in by_stem if stem not in held_out]
     if config.limit:
-        names = names[config.first : config.first + config.limit]
+        chosen = names[config.first : config.first + config.limit]
+        if len(chosen) < config.limit:
+            raise InputError(
+                f"dataset {config.name} has {len(names)} labelled micrographs, too few for dataset.limit={config.limit} "
+                f"from dataset.first={config.first} on: an incomplete data set; complete it or lower dataset.limit"
+            )
+        names = chosen
     train = [by_stem[name] for name in names if name not in held_out]
     if not validation and len(train) > 1:
         count = max(1, len(train) // 5)

@@ -13,6 +13,7 @@ from torch import nn
 from torchmetrics.classification import BinaryAccuracy
 
 from drpnet.config import DetectionConfig
+from drpnet.errors import InputError
 from drpnet.matching import best_threshold, match_one_to_one
 from drpnet.networks import channels_last
 from drpnet.peaks import find_peaks
@@ -26,7 +27,7 @@ def _schedule(name: str, total_steps: int) -> Callable[[int], float]:
         return lambda step: 1.0
     if name == "cosine":
         return lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total_steps))))
-    raise ValueError(f"schedule is {name!r}; use 'constant' or 'cosine'")
+    raise InputError(f"module.schedule is {name!r}; use 'constant' or 'cosine'")
 
 
 class _Trained(pl.LightningModule):

@@ -66,10 +66,10 @@ def pick(settings: PickSchema) -> PickResult:
         raise InputError(
             f"none of the {len(found.entries)} micrographs could be picked; the first: {failures[0][1]}"
         )
+    result = PickResult(cut(out, threshold), failures, time.time() - started)
     if settings.overlay:
         redraw(job, [records[entry.tree / entry.stem] for entry in done])
-        write_manifest(out, manifest(settings, records, failures, note))
-    return PickResult(cut(out, threshold), failures, time.time() - started)
+    return result
 
 
 Records = dict[Path, dict[str, Any]]

@@ -15,7 +15,9 @@ PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "numpy", "scipy", "torch
 
 def git_commit() -> str | None:
     """The commit of the checkout that this package runs from, `+` appended when files differ; None outside a checkout."""
-    folder = Path(__file__).resolve().parent
+    folder = Path(__file__).resolve().parents[1]
+    if not (folder / ".git").exists():
+        return None  # an installed package may lie inside somebody else's repository
     try:
         head = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+"], cwd=folder, capture_output=True, text=True, check=True

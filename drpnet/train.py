@@ -115,6 +115,8 @@ def _classifier_stage(config: DictConfig, settings: TrainSettings, data: Labelle
     module = instantiate(config.module)(network=network)
     assert settings.fcrn_weights is not None
     start = replace(load_model(settings.fcrn_weights), patches=settings.patches)
+    if (start.preprocess, start.detection) != (settings.preprocess, settings.detection):
+        log.warning("the FCRN's own preprocessing and detection settings are used, not those of this configuration")
     datamodule = instantiate(config.datamodule)(
         data=data, model=start, selection=settings.selection, seed=settings.seed
     )
