@@ -1,6 +1,5 @@
-"""Read the particle centres of many micrographs: a folder of coordinate files, or one particles .star."""
+"""Read the particle centres of many micrographs: a folder of coordinate files, or one file that lists several."""
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,76 +8,54 @@ import numpy as np
 import pandas as pd
 
 from drpnet.errors import InputError
+from drpnet.io.coordinate_files import (
+    INDEX,
+    TABLES,
+    is_inside,
+    micrograph_of,
+    read_coordinates,
+    read_rows,
+    require_inside,
+    upside_down,
+)
 from drpnet.io.paths import locate, tree_and_stem, walk
 from drpnet.io.star import read_star
 from drpnet.io.star_coordinates import particle_table, star_coordinates
-from drpnet.io.text_coordinates import Coordinates, read_box, read_empiar10005, read_table
+from drpnet.io.text_coordinates import EMPIAR10005, Coordinates, read_empiar10005
 
-__all__ = ["Coordinates", "read_coordinate_set", "read_coordinates", "read_empiar10005", "require_inside"]
+__all__ = [
+    "Coordinates",
+    "is_inside",
+    "read_coordinate_set",
+    "read_coordinates",
+    "read_empiar10005",
+    "require_inside",
+    "upside_down",
+]
 
-_PICK_SUFFIX = re.compile(r"_(autopick|manualpick|extract|topazpicks?|picks|candidates|coords)$")
-_INDEX = re.compile(r"coords_suffix_\w+\.star")
 # The formats of a folder: the first kind that is there is the one that counts.
 _KINDS: tuple[Callable[[Path], bool], ...] = (
     lambda path: path.name.endswith("_autopick.star"),
     lambda path: path.suffix.lower() == ".star",
     lambda path: path.suffix.lower() == ".box",
+    lambda path: path.suffix.lower() == ".cbox",
     lambda path: path.suffix.lower() in (".coord", ".coords"),
+    lambda path: EMPIAR10005.fullmatch(path.name) is not None,
     lambda path: path.suffix.lower() == ".csv",
     lambda path: path.suffix.lower() in (".txt", ".tsv"),
 )
-_TABLES = (".csv", ".txt", ".tsv", ".coord", ".coords")
 _Place = tuple[Path, str]
-
-
-def read_coordinates(path: Path, *, micrograph_shape: tuple[int, int] | None = None) -> Coordinates:
-    """Centres of one micrograph from .star, .box, .csv or columns (.txt, .coord); an empty list is valid.
-
-    .star: RELION 3.0 and later, refined offsets subtracted. .box: EMAN corners, centre = corner + size // 2,
-    fifth column the score. .csv: header x,y[,score] or CryoPPP's X-Coordinate,Y-Coordinate, taken as they are
-    (CryoPPP's frame may be upside down to the .mrc). Plain columns: x y [score], 0-based centres. Raises
-    InputError for what cannot be read, several micrographs in one file, or a centre outside
-    `micrograph_shape` (h, w).
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix == ".star":
-        table = particle_table(path, read_star(path))
-        if "rlnMicrographName" in table and table["rlnMicrographName"].nunique() > 1:
-            raise InputError(f"{path} holds several micrographs; use it as a coordinate set, not for one")
-        found = star_coordinates(path, table)
-    elif suffix == ".box":
-        found = read_box(path)
-    elif suffix in _TABLES:
-        found, names = read_table(path)
-        if names is not None and len(set(names)) > 1:
-            raise InputError(f"{path} holds several micrographs; use it as a coordinate set, not for one")
-    else:
-        raise InputError(f"{path} is no coordinate file; use .star, .box, .csv, .txt or .coord")
-    if micrograph_shape is not None:
-        require_inside(found.centres, micrograph_shape, path)
-    return found
-
-
-def require_inside(centres: np.ndarray, shape: tuple[int, int], path: Path) -> None:
-    """Raise InputError when a centre (n, 2) of `path` lies outside a micrograph of `shape` (h, w)."""
-    outside = ((centres < -0.5) | (centres > np.asarray(shape) - 0.5)).any(axis=1)
-    if outside.any():
-        y, x = centres[np.argmax(outside)]
-        raise InputError(
-            f"{path}: {outside.sum()} of {len(centres)} centres, first x {x:.0f}, y {y:.0f}, lie outside the "
-            f"{shape[0]} x {shape[1]} micrograph; do they belong to another micrograph or to a binned one?"
-        )
 
 
 def read_coordinate_set(source: Path) -> dict[str, Coordinates]:
     """Centres by micrograph stem, or "<folder>/<stem>" for a stem that occurs in several folders.
 
     `source` is a folder with one file a micrograph (searched with its subfolders; a picker's suffix such as
-    _autopick is left out), one particles .star, a RELION autopick.star index, a table of Topaz, or one
-    coordinate file. In a folder the first of these kinds counts: *_autopick.star, other .star, .box, .coord,
-    .csv, .txt; a particles .star only where no star is for one micrograph. Raises InputError when there are
-    none, one cannot be read or two are for the same micrograph.
+    _autopick is left out), one particles .star, a RELION autopick.star index, a table of Topaz, a .cs of
+    cryoSPARC, or one coordinate file. In a folder the first of these kinds counts: *_autopick.star, other
+    .star, .box, .cbox, .coord, coordinate_*_bin3.dat, .csv, .txt; a particles .star only where no star is for
+    one micrograph. Raises InputError when there are none, one cannot be read or two are for the same
+    micrograph.
     """
     source = Path(source)
     if source.is_dir():
@@ -103,7 +80,7 @@ def read_coordinate_set(source: Path) -> dict[str, Coordinates]:
 
 
 def _from_folder(folder: Path) -> list[tuple[_Place, Coordinates]]:
-    files = [path for path in walk(folder) if not _INDEX.fullmatch(path.name)]
+    files = [path for path in walk(folder) if not INDEX.fullmatch(path.name)]
     for kind in _KINDS:
         chosen = [path for path in files if kind(path)]
         if chosen and chosen[0].suffix.lower() == ".star":
@@ -113,7 +90,7 @@ def _from_folder(folder: Path) -> list[tuple[_Place, Coordinates]]:
         if places:
             return places
     raise InputError(
-        f"{folder} holds no coordinates (.star, .box, .coord, .csv, .txt); give the folder or .star that does"
+        f"{folder} holds no coordinates (.star, .box, .cbox, .coord, .csv, .txt); give the folder or file that does"
     )
 
 
@@ -139,7 +116,7 @@ def _is_single(star: Path, table: pd.DataFrame) -> bool:
     if "rlnMicrographName" not in table:
         return True
     stems = {tree_and_stem(str(name))[1] for name in table["rlnMicrographName"].unique()}
-    return stems == {_PICK_SUFFIX.sub("", star.stem)}
+    return stems == {micrograph_of(star)}
 
 
 def _is_other(blocks: dict[str, pd.DataFrame]) -> bool:
@@ -169,15 +146,14 @@ def _from_star(star: Path, blocks: dict[str, pd.DataFrame]) -> list[tuple[_Place
 
 
 def _from_table(path: Path) -> list[tuple[_Place, Coordinates]]:
-    names = read_table(path)[1] if path.suffix.lower() in _TABLES else None
-    if names is None:
+    found, names = read_rows(path) if path.suffix.lower() in TABLES else (None, None)
+    if found is None or names is None:
         return [(_place(path, path.parent), read_coordinates(path))]
-    found = read_table(path)[0]
     rows = {name: np.array([other == name for other in names]) for name in dict.fromkeys(names)}
     return [
         (
             tree_and_stem(name),
-            Coordinates(found.centres[own], None if found.scores is None else found.scores[own]),
+            Coordinates(found.centres[own], None if found.scores is None else found.scores[own], path),
         )
         for name, own in rows.items()
     ]
@@ -200,4 +176,4 @@ def _split(star: Path, table: pd.DataFrame) -> list[tuple[_Place, Coordinates]]:
 
 
 def _place(path: Path, folder: Path) -> _Place:
-    return path.parent.relative_to(folder), _PICK_SUFFIX.sub("", path.stem)
+    return path.parent.relative_to(folder), micrograph_of(path)

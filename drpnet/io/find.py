@@ -8,7 +8,7 @@ from pathlib import Path
 from drpnet.errors import InputError
 from drpnet.io.micrographs import require_suffix, split_suffix
 from drpnet.io.micrographs_star import MicrographEntry, MicrographList, read_micrographs_star
-from drpnet.io.paths import walk
+from drpnet.io.paths import own_pictures, walk
 
 __all__ = ["MicrographEntry", "MicrographList", "find_micrographs"]
 
@@ -19,9 +19,9 @@ def find_micrographs(source: str) -> MicrographList:
     """Micrographs of a folder (with subfolders), a glob, a file or a micrographs .star (RELION >= 3.0).
 
     In a folder, .png and .jpg count only when there is nothing else (previews), and `<stem>_PS.mrc` beside
-    `<stem>.mrc` (a power spectrum) never. A star's paths are taken from the current folder, else from the
-    star's folder or one above. Raises InputError when there is nothing to pick, a file is missing, or two
-    micrographs would share an output.
+    `<stem>.mrc` (a power spectrum) never. Pictures that drpnet made are no micrographs. A star's
+    paths are taken from the current folder, else from the star's folder or one above. Raises InputError when
+    there is nothing to pick, a file is missing, or two micrographs would share an output.
     """
     path = Path(source).expanduser()
     if path.is_dir():
@@ -68,8 +68,20 @@ def _below(base: Path, paths: Sequence[Path]) -> tuple[MicrographEntry, ...]:
     )
 
 
+def _foreign(base: Path, paths: Sequence[Path]) -> list[Path]:
+    """The paths that are in no folder of drpnet's own pictures below `base`."""
+    own = {base: False}
+
+    def is_own(folder: Path) -> bool:
+        if folder not in own:
+            own[folder] = own_pictures(folder) or is_own(folder.parent)
+        return own[folder]
+
+    return [path for path in paths if not is_own(path.parent)]
+
+
 def _from_folder(folder: Path) -> tuple[MicrographEntry, ...]:
-    paths = [path for path in walk(folder) if split_suffix(path.name)[1]]
+    paths = _foreign(folder, [path for path in walk(folder) if split_suffix(path.name)[1]])
     paths = [path for path in paths if split_suffix(path.name)[1] not in _PREVIEWS] or paths
     there = set(paths)
     spectra = {
@@ -82,10 +94,11 @@ def _from_folder(folder: Path) -> tuple[MicrographEntry, ...]:
 
 def _from_glob(pattern: Path) -> tuple[MicrographEntry, ...]:
     hits = sorted(Path(hit) for hit in glob.glob(str(pattern), recursive=True))
-    paths = [path for path in hits if path.is_file() and split_suffix(path.name)[1]]
+    parts = pattern.parts
+    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    base = Path(*parts[: min(fixed, len(parts) - 1)])
+    paths = _foreign(base, [path for path in hits if path.is_file() and split_suffix(path.name)[1]])
     if not paths:
         what = f"matches {len(hits)} files but no micrograph" if hits else "matches no file"
         raise InputError(f"{pattern} {what}; check the pattern, e.g. 'micrographs/*.mrc' in quotes")
-    parts = pattern.parts
-    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-    return _below(Path(*parts[: min(fixed, len(parts) - 1)]), paths)
+    return _below(base, paths)

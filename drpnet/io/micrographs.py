@@ -75,6 +75,11 @@ def read_shape(path: Path) -> tuple[int, int]:
     return int(header.ny), int(header.nx)
 
 
+def require_whole_mrc(path: Path) -> None:
+    """Raise InputError unless an uncompressed MRC file, whatever its name, is as long as its header says."""
+    _read_header(Path(path))
+
+
 def write_micrograph(path: Path, image: np.ndarray, pixel_size: float) -> None:
     """Write an image (h, w) as a float32 MRC file (gzip or bzip2 for .gz and .bz2), whole or not at all.
 

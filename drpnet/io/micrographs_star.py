@@ -1,15 +1,18 @@
 """Read RELION micrographs .star files."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from drpnet.errors import InputError
 from drpnet.io.micrographs import require_suffix
 from drpnet.io.paths import locate, tree_and_stem
 from drpnet.io.star import numbers, read_star
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OPTICS_30 = [
     "rlnVoltage",

@@ -3,10 +3,15 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from drpnet.io.micrographs import split_suffix
 
+MANIFEST = "run.json"
+"""In a pick folder: what was picked and how."""
+OVERLAYS = "overlays"
+"""In a pick folder: the pictures."""
 _JOB = re.compile(r"job\d{3,}")
 
 
@@ -19,6 +24,14 @@ def walk(folder: Path) -> Iterator[Path]:
         if real not in seen:
             yield from (Path(root, name) for name in sorted(files) if not name.startswith("."))
         seen.add(real)
+
+
+def own_pictures(folder: Path) -> bool:
+    """Whether a folder holds pictures that drpnet made: overlays of a pick folder, or those of a training's run."""
+    if folder.name == OVERLAYS:
+        with suppress(OSError), (folder.parent / MANIFEST).open("rb") as file:
+            return b'"drpnet"' in file.read(100)
+    return (folder / ".hydra").is_dir() and (folder / "weights.safetensors").is_file()
 
 
 def tree_and_stem(name: str) -> tuple[Path, str]:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from drpnet.errors import InputError
-from drpnet.io.atomic import whole_file
-from drpnet.io.star import read_star, write_star
+from drpnet.io.atomic import write_bytes
+from drpnet.io.star import read_columns, write_star
 
 _SCORES = {
     "figure_of_merit": "rlnAutopickFigureOfMerit",
@@ -42,10 +41,12 @@ class ParticleTable:
 
 def write_autopick_star(path: Path, centres: np.ndarray, figure_of_merit: np.ndarray) -> None:
     """Write the picks of one micrograph as relion_autopick does; `centres` (n, 2) in (y, x) px."""
-    table = _xy(centres)
-    table["rlnClassNumber"] = 0
-    table["rlnAutopickFigureOfMerit"] = np.asarray(figure_of_merit, dtype=float)
-    table["rlnAnglePsi"] = 0.0
+    table = {
+        **_xy(centres),
+        "rlnClassNumber": np.zeros(len(centres), int),
+        "rlnAutopickFigureOfMerit": np.asarray(figure_of_merit, dtype=float),
+        "rlnAnglePsi": np.zeros(len(centres)),
+    }
     write_star(path, {"": table})
 
 
@@ -59,13 +60,13 @@ def write_candidates_star(path: Path, candidates: Candidates) -> None:
 
 def read_candidates_star(path: Path) -> Candidates:
     """Read what `write_candidates_star` wrote; InputError for anything else."""
-    table = next(iter(read_star(path).values()))
+    table = read_columns(path)
     missing = [c for c in ("rlnCoordinateX", "rlnCoordinateY", *_SCORES.values()) if c not in table]
     if missing:
         raise InputError(f"{path} has no column {missing[0]}; give the candidates that `drpnet pick` wrote")
     try:
-        centres = table[["rlnCoordinateY", "rlnCoordinateX"]].to_numpy(dtype=float)
-        scores = {name: table[label].to_numpy(dtype=float) for name, label in _SCORES.items()}
+        centres = np.array([table["rlnCoordinateY"], table["rlnCoordinateX"]], float).T
+        scores = {name: np.array(table[label], float) for name, label in _SCORES.items()}
     except ValueError as reason:
         raise InputError(
             f"{path} holds a value that is no number ({reason}); pick this micrograph again"
@@ -80,19 +81,20 @@ def write_autopick_index(
 ) -> None:
     """Write the list of (micrograph name, its picks) that RELION >= 4.0 imports, e.g. autopick.star.
 
-    With `micrographs_star` also coords_suffix_autopick.star beside it, which RELION 3.0 and 3.1 import
-    instead.
+    With `micrographs_star` also coords_suffix_autopick.star beside it, which RELION 3.0 and 3.1 take instead: one line
+    that names the star, as their auto-picking job writes it. Without one an older such file goes: it names a star that
+    these picks are not from.
     """
-    table = pd.DataFrame(
-        {
-            "rlnMicrographName": pd.Series([name for name, _ in picks], dtype=str),
-            "rlnMicrographCoordinates": pd.Series([str(star) for _, star in picks], dtype=str),
-        }
-    )
+    table = {
+        "rlnMicrographName": [name for name, _ in picks],
+        "rlnMicrographCoordinates": [str(star) for _, star in picks],
+    }
     write_star(path, {"coordinate_files": table})
-    if micrographs_star is not None:
-        with whole_file(Path(path).with_name("coords_suffix_autopick.star")) as temporary:
-            temporary.write_text(f"{micrographs_star}\n")
+    suffix = Path(path).with_name("coords_suffix_autopick.star")
+    if micrographs_star is None:
+        suffix.unlink(missing_ok=True)
+    else:
+        write_bytes(suffix, f"{micrographs_star}\n".encode())
 
 
 def write_particles_star(
@@ -113,24 +115,19 @@ def write_particles_star(
             optics = {**optics, "rlnMicrographPixelSize": [pixel_size] * len(groups)}
     counts = [len(table.centres) for table in tables]
     empty = np.empty((0, 2))
-    particles = _xy(np.concatenate([empty, *(np.asarray(table.centres).reshape(-1, 2) for table in tables)]))
-    names = pd.Series(
-        np.repeat(np.array([table.micrograph_name for table in tables], dtype=object), counts), dtype=str
-    )
-    particles.insert(0, "rlnMicrographName", names)
-    particles["rlnAutopickFigureOfMerit"] = np.concatenate(
-        [empty[:, 0], *(table.figure_of_merit for table in tables)]
-    )
-    particles["rlnOpticsGroup"] = np.repeat(
-        np.array([table.optics_group for table in tables], dtype=int), counts
-    )
+    particles = {
+        "rlnMicrographName": np.repeat(np.array([table.micrograph_name for table in tables], dtype=object), counts),
+        **_xy(np.concatenate([empty, *(np.asarray(table.centres).reshape(-1, 2) for table in tables)])),
+        "rlnAutopickFigureOfMerit": np.concatenate([empty[:, 0], *(table.figure_of_merit for table in tables)]),
+        "rlnOpticsGroup": np.repeat(np.array([table.optics_group for table in tables], dtype=int), counts),
+    }
     known = [table.ctf or {} for table in tables]
     for label in known[0] if known else ():
         if all(label in ctf for ctf in known):
             particles[label] = np.repeat([ctf[label] for ctf in known], counts)
-    write_star(path, {"optics": pd.DataFrame(dict(optics)), "particles": particles})
+    write_star(path, {"optics": optics, "particles": particles})
 
 
-def _xy(centres: np.ndarray) -> pd.DataFrame:
+def _xy(centres: np.ndarray) -> dict[str, np.ndarray]:
     centres = np.asarray(centres, dtype=float).reshape(-1, 2)
-    return pd.DataFrame({"rlnCoordinateX": centres[:, 1], "rlnCoordinateY": centres[:, 0]})
+    return {"rlnCoordinateX": centres[:, 1], "rlnCoordinateY": centres[:, 0]}

@@ -1,19 +1,26 @@
-"""STAR files (RELION 3.0 to 5): tables in, tables out; nothing half-read passes for a table."""
+"""STAR files (RELION 3.0 to 5): tables in, tables out; nothing half-read passes for a table.
+
+pandas and starfile take a moment to import; only `read_star` needs them, so that picking goes without.
+"""
+
+from __future__ import annotations
 
 import re
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import starfile
 
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Columns of names, not numbers: "001" must not become 1.0.
 _NAMES = re.compile(r"(Name|NameNoDW|File|Metadata|MicrographCoordinates|ReferenceImage|CtfImage)$")
@@ -25,6 +32,8 @@ class _Layout:
 
     columns: dict[str, list[str]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    first_rows: dict[str, int] = field(default_factory=dict)
+    """Where the rows of a loop begin, counted from 0."""
     name_columns: set[str] = field(default_factory=set)
     has_stray_lines: bool = False
 
@@ -35,12 +44,15 @@ def read_star(path: Path) -> dict[str, pd.DataFrame]:
     Raises InputError for a missing, empty or foreign file, a row with too few or too many values, a repeated
     block.
     """
+    import pandas as pd
+    import starfile
+
     path = Path(path)
     lines = _lines(path)
     layout = _check(path, lines)
     try:
         if layout.has_stray_lines:
-            with tempfile.NamedTemporaryFile("w", suffix=".star") as clean:
+            with tempfile.NamedTemporaryFile("w", suffix=".star", encoding="utf-8") as clean:
                 clean.write("\n".join(_clean(lines)) + "\n")
                 clean.flush()
                 blocks = starfile.read(
@@ -64,26 +76,48 @@ def read_star(path: Path) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def write_star(path: Path, blocks: Mapping[str, pd.DataFrame | Mapping[str, Any]]) -> None:
-    """Write blocks by name (a table as a loop, a mapping without one; "" gives `data_`), whole or not at all.
+def read_columns(path: Path) -> dict[str, list[str]]:
+    """The columns of the first loop of a STAR file by label, every value as the text that stands there.
 
-    Floats keep nine digits and NaN is written `nan`; the same blocks give the same bytes. Raises InputError
-    for a name with a quote or a line break in it.
+    Raises InputError as `read_star`, and when the file does not begin with a loop.
     """
-    tables = {
-        name: block.map(_quoted) if isinstance(block, pd.DataFrame) else dict(block)
-        for name, block in blocks.items()
-    }
-    text = starfile.to_string(tables, float_format="%.9g", na_rep="nan")
-    body = text.split("\n", 1)[1].lstrip("\n")  # starfile's first line holds the time of day
-    if "optics" in blocks:  # RELION takes a file for 3.0 without it
-        body = re.sub(r"(?m)^data_", "# version 30001\n\ndata_", body)
+    path = Path(path)
+    lines = _lines(path)
+    layout = _check(path, lines)
+    name = next(iter(layout.columns))
+    if name not in layout.first_rows:
+        raise InputError(f"{path}: block data_{name} is no loop_; write it as one")
+    content = filter(_is_content, (line.strip() for line in lines[layout.first_rows[name] :]))
+    rows = [_words(line) for line in islice(content, layout.rows[name])]
+    return {label: [row[i] for row in rows] for i, label in enumerate(layout.columns[name])}
+
+
+def write_star(path: Path, blocks: Mapping[str, pd.DataFrame | Mapping[str, Any]]) -> None:
+    """Write blocks by name (columns of the same length as a loop, single values without one; "" gives `data_`).
+
+    Floats keep nine digits and NaN is written `nan`; the same blocks give the same bytes, whole or not at all. Raises
+    InputError for a name with a quote or a line break in it.
+    """
+    version = "# version 30001\n\n" if "optics" in blocks else ""  # RELION takes a file for 3.0 without it
+    text = "".join(f"{version}data_{name}\n\n{_body(block)}\n\n" for name, block in blocks.items())
     with whole_file(path) as temporary:
-        temporary.write_text("\n" + body)
+        temporary.write_text("\n" + text, encoding="utf-8")
+
+
+def _body(block: pd.DataFrame | Mapping[str, Any]) -> str:
+    """The lines of a loop, or of pairs where the values are single ones."""
+    columns = {label: block[label] for label in block}
+    if all(np.ndim(column) == 0 for column in columns.values()):
+        return "".join(f"_{label}\t\t\t{_word(value)}\n" for label, value in columns.items())
+    words = [[_word(value) for value in np.asarray(column).tolist()] for column in columns.values()]
+    header = "".join(f"_{label} #{i}\n" for i, label in enumerate(columns, 1))
+    return f"loop_\n{header}" + "".join("\t".join(row) + "\n" for row in zip(*words, strict=True))
 
 
 def numbers(path: Path, table: pd.DataFrame, label: str) -> np.ndarray:
     """A column (n,) float64; InputError when a value of it is no finite number."""
+    import pandas as pd
+
     values = pd.to_numeric(table[label], errors="coerce").to_numpy(dtype=float)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
@@ -93,18 +127,20 @@ def numbers(path: Path, table: pd.DataFrame, label: str) -> np.ndarray:
     return values
 
 
-def _quoted(value: Any) -> Any:
-    """A name in quotes where it looks like a label, a block or a comment (starfile sees to blanks)."""
+def _word(value: Any) -> str:
+    """A value as it stands in the file: a name in quotes where it has blanks or looks like something else."""
+    if isinstance(value, float):
+        return f"{value:.9g}"
     if not isinstance(value, str):
-        return value
+        return "nan" if value is None else str(value)
     if re.search("[\"'\n\r]", value):
         raise InputError(f"{value!r} has a quote or a line break, which STAR files cannot hold; rename it")
-    return f'"{value}"' if " " not in value and re.match("_|data_|loop_|.*#", value) else value
+    return f'"{value}"' if not value or re.match(r"_|data_|loop_|.*[#\s]", value) else value
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the name of the STAR file") from None
     except IsADirectoryError:
@@ -156,7 +192,7 @@ def _check(path: Path, lines: list[str]) -> _Layout:
             )
         elif line.startswith("loop_"):
             in_loop = True
-            layout.rows[name] = 0
+            layout.rows[name], layout.first_rows[name] = 0, number
         elif line.startswith("_") and not in_rows:
             label = line.split()[0][1:]
             if label in columns:
@@ -164,12 +200,14 @@ def _check(path: Path, lines: list[str]) -> _Layout:
             columns.append(label)
             if _NAMES.search(label):
                 layout.name_columns.add(label)
-            if not in_loop and _count(line) < 2:
+            if not in_loop and len(_words(line)) < 2:
                 raise InputError(f"{path} line {number}: {label} has no value; is the file cut short?")
         else:
+            if in_loop and not in_rows:
+                layout.first_rows[name] = number - 1
             in_rows = True
             layout.rows[name] += 1
-            found = _count(line)
+            found = len(_words(line))
             if not columns or found != len(columns):
                 raise InputError(
                     f"{path} line {number}: {found} values for {len(columns)} columns; is the file cut short?"
@@ -182,13 +220,14 @@ def _check(path: Path, lines: list[str]) -> _Layout:
     return layout
 
 
-def _count(line: str) -> int:
+def _words(line: str) -> list[str]:
+    """The values of a line; none where a quote is not closed."""
     if not any(mark in line for mark in "\"'#"):
-        return len(line.split())
+        return line.split()
     try:
-        return len(shlex.split(line, comments=True))
+        return shlex.split(line, comments=True)
     except ValueError:
-        return -1
+        return []
 
 
 def _first_line(reason: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Read particle centres from the tables of RELION STAR files."""
+"""Read particle centres from STAR tables: those of RELION, and crYOLO's .cbox."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from drpnet.errors import InputError
-from drpnet.io.star import numbers
-from drpnet.io.text_coordinates import Coordinates
+from drpnet.io.star import numbers, read_star
+from drpnet.io.text_coordinates import Coordinates, is_star_text, read_box
 
 _UNKNOWN_SCORE = -999  # relion_manualpick
 
@@ -34,10 +34,30 @@ def star_coordinates(path: Path, table: pd.DataFrame) -> Coordinates:
     """Centres and scores of a table that `particle_table` gave."""
     centres = table[["rlnCoordinateY", "rlnCoordinateX"]].to_numpy(dtype=float)
     if "rlnAutopickFigureOfMerit" not in table:
-        return Coordinates(centres)
+        return Coordinates(centres, source=path)
     scores = pd.to_numeric(table["rlnAutopickFigureOfMerit"], errors="coerce").to_numpy(dtype=float)
     known = len(scores) == 0 or (np.isfinite(scores).all() and not (scores == _UNKNOWN_SCORE).all())
-    return Coordinates(centres, scores if known else None)
+    return Coordinates(centres, scores if known else None, path)
+
+
+def read_cbox(path: Path) -> Coordinates:
+    """Centres of crYOLO's .cbox, corner + size / 2, with all its candidates and their confidence.
+
+    Reads the STAR form (1.8 and later) and the older plain rows, which are those of a .box. InputError for what
+    is neither, and for the picks of a tomogram.
+    """
+    if not is_star_text(path):
+        return read_box(path)
+    table = read_star(path).get("cryolo")
+    needed = ("CoordinateX", "CoordinateY", "Width", "Height")
+    if table is None or not set(needed) <= set(table.columns):
+        raise InputError(f"{path} has no table data_cryolo with {', '.join(needed)}; give a .cbox of crYOLO")
+    if "CoordinateZ" in table and pd.to_numeric(table["CoordinateZ"], errors="coerce").notna().any():
+        raise InputError(f"{path} holds picks of a tomogram (CoordinateZ); give those of single micrographs")
+    x, y, width, height = (numbers(path, table, label) for label in needed)
+    confidence = pd.to_numeric(table.get("Confidence", pd.Series([np.nan])), errors="coerce").to_numpy(dtype=float)
+    known = len(confidence) == len(x) and np.isfinite(confidence).all()
+    return Coordinates(np.stack([y + height / 2, x + width / 2], axis=1), confidence if known else None)
 
 
 def _offset_scale(path: Path, table: pd.DataFrame, optics: pd.DataFrame | None) -> np.ndarray | float | None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from drpnet.errors import InputError
-from drpnet.io.coordinates import read_coordinate_set, read_coordinates, read_empiar10005
+from drpnet.io.coordinates import read_coordinate_set, read_coordinates, read_empiar10005, upside_down
 from drpnet.io.picks import Candidates, write_autopick_index, write_autopick_star, write_candidates_star
 from drpnet.io.star import write_star
 
@@ -30,6 +30,35 @@ def written(folder, name, text):
 def star_table(path, columns, optics=None):
     blocks = {"particles" if optics else "": pd.DataFrame(columns)}
     write_star(path, {"optics": pd.DataFrame(optics), **blocks} if optics else blocks)
+    return path
+
+
+def cbox(rows, columns="CoordinateX CoordinateY CoordinateZ Width Height Depth EstWidth EstHeight Confidence NumBoxes"):
+    """A .cbox as crYOLO 1.8 writes it."""
+    loop = "".join(f"_{name} #{number}\n" for number, name in enumerate(columns.split(), 1))
+    include = "data_cryolo_include\n\nloop_\n_slice_index #1\n\n"
+    return f"\ndata_global\n\n_cbox_format_version 1.0\n\ndata_cryolo\n\nloop_\n{loop}{rows}\n\n{include}"
+
+
+def cs(path, x, y, shapes, paths=None, **more):
+    """A .cs with the locations of a picking job."""
+    fields = [
+        ("uid", "<u8"),
+        ("location/micrograph_shape", "<u4", (2,)),
+        ("location/center_x_frac", "<f4"),
+        ("location/center_y_frac", "<f4"),
+        *([("location/micrograph_path", "S120")] if paths else []),
+        *((name, "<f4") for name in more),
+    ]
+    table = np.zeros(len(x), dtype=fields)
+    table["location/micrograph_shape"] = shapes
+    table["location/center_x_frac"], table["location/center_y_frac"] = x, y
+    if paths:
+        table["location/micrograph_path"] = paths
+    for name, values in more.items():
+        table[name] = values
+    with path.open("wb") as file:
+        np.save(file, table)
     return path
 
 
@@ -168,6 +197,12 @@ def test_an_empty_csv_and_star_have_their_header(tmp_path):
         ("a.txt", "x y\n1 2\nthree 4\n", "line 3"),
         ("a.txt", "1 inf\n2 2\n", "line 1"),
         ("a.json", "{}", "no coordinate file"),
+        ("a.cbox", "data_global\n\n_cbox_format_version 1.0\n", "no table data_cryolo"),
+        ("a.cbox", cbox("1 2 <NA> 8", "CoordinateX CoordinateY CoordinateZ Width"), "no table data_cryolo with"),
+        ("a.cbox", cbox("10 20 7.0 8 8 1 nan nan 0.5 nan"), "picks of a tomogram"),
+        ("a.cbox", cbox("10 two <NA> 8 8 1 nan nan 0.5 nan"), "CoordinateY is 'two' in row 1"),
+        ("a.cbox", "1 2 0 0\n", "without a size"),
+        ("a.cs", "x y\n", "no structured numpy array"),
     ],
 )
 def test_refused(tmp_path, name, text, message):
@@ -177,7 +212,7 @@ def test_refused(tmp_path, name, text, message):
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a.star", "a.box", "a.csv", "a.txt"])
+@pytest.mark.parametrize("name", ["a.star", "a.box", "a.cbox", "a.csv", "a.txt"])
 def test_missing_and_binary(tmp_path, name):
     with pytest.raises(InputError, match="does not exist|cannot be read"):
         read_coordinates(tmp_path / name)
@@ -211,6 +246,89 @@ def test_empiar10005_is_flipped_and_unbinned(tmp_path):
 def test_empiar10005_refused(tmp_path, text):
     with pytest.raises(InputError, match="coordinate_a_bin3.dat"):
         read_empiar10005(written(tmp_path, "coordinate_a_bin3.dat", text))
+
+
+def test_empiar10005_is_known_by_its_name(tmp_path):
+    """Both releases lie in folders of such files; the set is keyed by the micrographs' stems."""
+    stem = "stack_0002_2x_SumCorr"
+    for release, row in (("TRPV1_coords_88915", "1 7 0 1236\n9 9 10 0\n"), ("TRPV1_coords_35645", "1 7 0 1236\n")):
+        path = written(tmp_path, f"{release}/coordinate_{stem}_bin3.dat", row)
+        written(tmp_path, f"{release}/readme.txt", "what these are\n")
+        found = read_coordinate_set(tmp_path / release)
+        assert list(found) == [stem]
+        np.testing.assert_array_equal(found[stem].centres, read_empiar10005(path).centres)
+        np.testing.assert_array_equal(found[stem].centres, read_coordinates(path).centres)
+        assert len(found[stem].centres) == row.count("\n")
+    with pytest.raises(InputError, match="no coordinate file"):
+        read_coordinates(written(tmp_path, "something.dat", "1 2 3 4\n"))
+
+
+def test_upside_down_counts_from_the_other_edge_and_keeps_scores(tmp_path):
+    path = written(tmp_path, "a.csv", "x,y,score\n3,0,0.5\n4,99,0.25\n")
+    found = upside_down(read_coordinates(path), 100)
+    np.testing.assert_array_equal(found.centres, [[99, 3], [0, 4]])
+    np.testing.assert_array_equal(found.scores, [0.5, 0.25])
+    np.testing.assert_array_equal(upside_down(found, 100).centres, read_coordinates(path).centres)
+
+
+def test_cbox_is_a_corner_with_confidence(tmp_path):
+    rows = "100 50.5 <NA> 181 20 1.0 170 168 0.75 nan\n-90 -90 <NA> 180 180 1.0 nan nan 0.125 nan"
+    found = read_coordinates(written(tmp_path, "a.cbox", cbox(rows)))
+    np.testing.assert_array_equal(found.centres, [[60.5, 190.5], [0, 0]])
+    np.testing.assert_array_equal(found.scores, [0.75, 0.125])
+
+
+def test_cbox_before_crYOLO_1_8_is_rows(tmp_path):
+    found = read_coordinates(written(tmp_path, "a.cbox", "100\t50\t180\t180\t0.75\t170\t168\n"))
+    np.testing.assert_array_equal(found.centres, [[140, 190]])
+    np.testing.assert_array_equal(found.scores, [0.75])
+
+
+def test_cbox_without_picks_or_confidence(tmp_path):
+    found = read_coordinates(written(tmp_path, "a.cbox", cbox("")))
+    assert found.centres.shape == (0, 2) and found.scores is not None and found.scores.shape == (0,)
+    columns = "CoordinateX CoordinateY Width Height"
+    assert read_coordinates(written(tmp_path, "b.cbox", cbox("1 2 8 8", columns))).scores is None
+    assert list(read_coordinate_set(tmp_path)) == ["a", "b"]
+
+
+def test_cs_counts_y_upwards_in_fractions_of_each_micrograph(tmp_path):
+    score = {"pick_stats/ncc_score": [0.5, 0.25]}
+    path = cs(tmp_path / "picks.cs", [0.25, 0.5], [0.0, 0.75], [[100, 200], [100, 200]], **score)
+    found = read_coordinates(path, micrograph_shape=(101, 200))
+    np.testing.assert_array_equal(found.centres, [[100, 50], [25, 100]])
+    np.testing.assert_array_equal(found.scores, [0.5, 0.25])
+    assert read_coordinates(cs(path, [0.25], [0.5], [[10, 10]])).scores is None
+
+
+def test_cs_of_several_micrographs_is_split_and_loses_the_unique_numbers(tmp_path):
+    paths = ["J2/imported/012345678901234567890_a.mrc", ">J2/imported/112345678901234567890_2_b.mrc"]
+    path = cs(tmp_path / "p.cs", [0.5, 0.5, 0], [0.5, 0.5, 1], [[10, 20], [30, 40], [10, 20]], [*paths, paths[0]])
+    found = read_coordinate_set(path)
+    assert list(found) == ["a", "2_b"]
+    np.testing.assert_array_equal(found["a"].centres, [[5, 10], [0, 0]])
+    np.testing.assert_array_equal(found["2_b"].centres, [[15, 20]])
+    with pytest.raises(InputError, match="several micrographs"):
+        read_coordinates(path)
+
+
+def test_cs_refused(tmp_path):
+    path = tmp_path / "a.cs"
+    with pytest.raises(InputError, match="row 2 has no location"):
+        read_coordinates(cs(path, [0.5, 0.5], [0.5, 0.5], [[9, 9], [0, 0]]))
+    with pytest.raises(InputError, match="row 1 has no location"):
+        read_coordinates(cs(path, [np.nan], [0.5], [[9, 9]]))
+    np.save(path.open("wb"), np.zeros(3, dtype=[("uid", "<u8"), ("blob/path", "S9")]))
+    with pytest.raises(InputError, match="has no location/center_x_frac; give the .cs of a picking"):
+        read_coordinates(path)
+    np.save(path.open("wb"), np.zeros((3, 2)))
+    with pytest.raises(InputError, match="has no location/center_x_frac"):
+        read_coordinates(path)
+    np.save(path.open("wb"), np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="a.cs cannot be read .*cryoSPARC exports"):
+        read_coordinates(path)
+    with pytest.raises(InputError, match="a.cs cannot be read"):
+        read_coordinates(tmp_path / "gone" / "a.cs")
 
 
 class TestSets:

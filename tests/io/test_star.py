@@ -1,11 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import starfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drpnet.errors import InputError
-from drpnet.io.star import numbers, read_star, write_star
+from drpnet.io.star import numbers, read_columns, read_star, write_star
 
 names = st.text("abcdefXYZ0123456789_-./# ", min_size=1, max_size=12).map(str.strip).filter(bool)
 
@@ -40,7 +41,7 @@ def test_round_trip(tmp_path_factory, rows):
 
 
 @pytest.mark.parametrize(
-    "name", ["_a", "data_1.mrc", "data_1/a b.mrc", "loop_", "a#1.mrc", "#a", "# a b", "NA"]
+    "name", ["_a", "data_1.mrc", "data_1/a b.mrc", "loop_", "a#1.mrc", "#a", "# a b", "NA", "a\tb"]
 )
 def test_names_that_look_like_the_file_itself(tmp_path, name):
     write_star(
@@ -82,6 +83,45 @@ def test_same_blocks_give_the_same_bytes(tmp_path):
         write_star(tmp_path / name, {"": pd.DataFrame({"rlnCoordinateX": [1.5]})})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert "Created by" not in (tmp_path / "a").read_text()
+
+
+COLUMNS = {
+    "rlnMicrographName": names.filter(lambda name: "#" not in name and not name.startswith(("_", "data_", "loop_"))),
+    "rlnCoordinateX": st.floats() | st.floats(0, 1e4),
+    "rlnDefocusU": st.floats(width=32),
+    "rlnClassNumber": st.integers(-(2**63), 2**63 - 1),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.lists(st.sampled_from(list(COLUMNS)), min_size=1, unique=True), st.integers(0, 4))
+def test_loops_are_written_as_starfile_writes_them(tmp_path_factory, data, labels, n):
+    path = tmp_path_factory.mktemp("star") / "a.star"
+    columns = {label: data.draw(st.lists(COLUMNS[label], min_size=n, max_size=n)) for label in labels}
+    write_star(path, {"": columns})
+    table = pd.DataFrame(columns, dtype=None if n else object)
+    expected = starfile.to_string({"": table}, float_format="%.9g", na_rep="nan").split("\n", 1)[1].lstrip("\n")
+    assert path.read_text() == "\n" + expected
+    write_star(path, {"": table})
+    assert path.read_text() == "\n" + expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(names, st.floats(-1e9, 1e9)), max_size=5), st.sampled_from(["", "# note\n\n"]))
+def test_columns_are_the_text_that_read_star_makes_a_table_of(tmp_path_factory, rows, between):
+    path = tmp_path_factory.mktemp("star") / "a.star"
+    first = {"rlnMicrographName": [name for name, _ in rows], "rlnCoordinateX": [x for _, x in rows]}
+    write_star(path, {"": first, "b": {"rlnVoltage": [300.0]}})
+    path.write_text(path.read_text().replace("#2\n", f"#2\n{between}"))
+    columns, table = read_columns(path), read_star(path)[""]
+    assert columns["rlnMicrographName"] == table["rlnMicrographName"].tolist() == first["rlnMicrographName"]
+    assert list(map(float, columns["rlnCoordinateX"])) == table["rlnCoordinateX"].astype(float).tolist()
+    assert list(columns) == list(first)
+
+
+def test_columns_want_a_loop(tmp_path):
+    with pytest.raises(InputError, match="block data_general is no loop_"):
+        read_columns(written(tmp_path, "data_general\n_rlnVoltage 300\n"))
 
 
 def test_version_line_only_with_optics(tmp_path):
