@@ -1,0 +1,1 @@
+"""Download the micrographs and coordinates of an archive entry: parallel, resumable, checked."""
