@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
-from skimage.morphology import local_maxima, reconstruction
 
 from drpnet.config import DetectionConfig
 
@@ -19,51 +18,45 @@ class Peaks:
     levels: np.ndarray
 
 
-def extended_maxima(image: np.ndarray, height: float) -> np.ndarray:
-    """Regional maxima of the h-maxima transform of an image (h, w), 8-connected: boolean (h, w); MATLAB's imextendedmax.
+def smooth_map(distance_map: np.ndarray, diameter_px: float, config: DetectionConfig) -> np.ndarray:
+    """The map (h, w) in which peaks are sought: normalised, rounded and smoothed as the settings say."""
+    smooth: np.ndarray = distance_map.astype(np.float32)
+    if config.normalise_map and smooth.max() > 0:
+        smooth = smooth / smooth.max()
+    if config.eight_bit:
+        smooth = np.round(np.clip(smooth, 0, 1) * 255) / 255
+    if config.first_smoothing_px:
+        smooth = ndimage.gaussian_filter(smooth, config.first_smoothing_px, mode="nearest")
+    sigma = config.smoothing_sigma_px or config.smoothing_sigma_diameters * diameter_px
+    if sigma and config.even_kernel:
+        return smooth_with_even_kernel(smooth, sigma)
+    return ndimage.gaussian_filter(smooth, sigma, mode="nearest") if sigma else smooth
 
-    The h-maxima transform flattens every maximum that rises less than `height` above its surroundings (Soille,
-    Morphological Image Analysis, 6.3.4). skimage's `h_maxima` marks a different set.
+
+def smooth_with_even_kernel(image: np.ndarray, sigma: float) -> np.ndarray:
+    """An image (h, w) smoothed with weights of a Gaussian at an even number of places up to 3 sigma, zeros around it.
+
+    The places lie half a pixel beside the pixels, so what was at (y, x) comes out at (y - 0.5, x - 0.5).
     """
-    flattened = reconstruction(image - height, image, footprint=np.ones((3, 3)))
-    return local_maxima(flattened, connectivity=2)
+    half = max(1, round(3 * sigma))
+    places = np.arange(2 * half) - (half - 0.5)
+    weights = np.exp(-(places**2) / (2 * sigma**2))
+    weights /= weights.sum()
+    for axis in (0, 1):
+        image = ndimage.correlate1d(image, weights, axis, mode="constant", origin=-1)
+    return image
 
 
 def find_peaks(distance_map: np.ndarray, diameter_px: float, config: DetectionConfig) -> Peaks:
     """Candidates of a distance map (h, w): centroids of its extended maxima, graded by level, strongest first.
 
     A candidate's level is the largest k <= config.levels such that an extended maximum at k x threshold holds it. Candidates
-    closer to an edge than the border, or to a stronger candidate than the minimum distance, are dropped.
+    closer to an edge than the border, or to a stronger candidate than the minimum distance, are dropped. A flat map has none.
     """
-    sigma = config.smoothing_sigma_px or config.smoothing_sigma_diameters * diameter_px
-    smooth = ndimage.gaussian_filter(distance_map.astype(np.float32), sigma, mode="nearest") if sigma else distance_map
-    if config.normalise_map and smooth.max() > 0:
-        smooth = smooth / smooth.max()
-    # float64: the reconstruction compares sums of the form (image - h), which must not round differently from image
-    smooth = smooth.astype(np.float64)
-    # a map without maxima is flat; its one plateau is no particle
-    if smooth.max() - smooth.min() < config.threshold:
-        return Peaks(np.empty((0, 2)), np.empty(0), np.empty(0, int))
+    from drpnet.floods import graded_maxima  # numba takes half a second to import; only picking needs it
 
-    mask = extended_maxima(smooth, config.minimum_level * config.threshold)
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    index = np.arange(1, count + 1)
-    centres = np.asarray(ndimage.center_of_mass(mask, labels, index)).reshape(-1, 2)
-    heights = np.asarray(ndimage.maximum(smooth, labels, index))
-    levels = np.full(count, config.minimum_level)
-    for level in range(config.minimum_level + 1, config.levels + 1):
-        stronger = extended_maxima(smooth, level * config.threshold)
-        # the extended maxima grow with the level, so a surviving candidate lies inside one; but of several candidates
-        # inside one stronger maximum only the highest is that maximum
-        blobs, n_blobs = ndimage.label(stronger, structure=np.ones((3, 3)))
-        if not n_blobs:
-            break
-        tops = np.asarray(ndimage.maximum(smooth, blobs, np.arange(1, n_blobs + 1)))
-        places = np.asarray(ndimage.maximum_position(smooth, labels, index), int).reshape(-1, 2)
-        inside = blobs[places[:, 0], places[:, 1]]
-        keeps = (inside > 0) & (heights >= np.where(inside > 0, tops[inside - 1], np.inf))
-        levels[keeps & (levels == level - 1)] = level
-
+    smooth = smooth_map(distance_map, diameter_px, config)
+    centres, heights, levels = graded_maxima(smooth, config.threshold, config.minimum_level, config.levels)
     border = config.border_diameters * diameter_px
     within = np.all((centres >= border) & (centres <= np.asarray(smooth.shape) - 1 - border), axis=1)
     order = np.argsort(-heights, kind="stable")

@@ -1,75 +1,15 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import signal
 
 from drpnet.config import DetectionConfig
-from drpnet.peaks import extended_maxima, find_peaks, suppress_neighbours
+from drpnet.peaks import find_peaks, smooth_map, smooth_with_even_kernel, suppress_neighbours
 from drpnet.targets import cone_map
 
 SHARP = DetectionConfig(smoothing_sigma_diameters=0, threshold=0.05, minimum_distance_diameters=0)
-
-
-def neighbours(shape, y, x):
-    for v in range(max(0, y - 1), min(shape[0], y + 2)):
-        for u in range(max(0, x - 1), min(shape[1], x + 2)):
-            if (v, u) != (y, x):
-                yield v, u
-
-
-def flood_extended_maxima(image, height):
-    """Regional maxima of the h-maxima transform, 8-connected, by loops over pixels."""
-    image = [[float(value) for value in row] for row in image]
-    shape = len(image), len(image[0])
-    pixels = [(y, x) for y in range(shape[0]) for x in range(shape[1])]
-    low = [[value - height for value in row] for row in image]
-    changed = True
-    while changed:
-        changed = False
-        for y, x in pixels:
-            best = max([low[y][x], *(low[v][u] for v, u in neighbours(shape, y, x))])
-            if min(best, image[y][x]) > low[y][x]:
-                low[y][x] = min(best, image[y][x])
-                changed = True
-    result, seen = np.zeros(shape, bool), set()
-    for start in pixels:
-        if start in seen:
-            continue
-        plateau, todo, is_maximum = [], [start], True
-        seen.add(start)
-        while todo:
-            y, x = todo.pop()
-            plateau.append((y, x))
-            for v, u in neighbours(shape, y, x):
-                if low[v][u] > low[y][x]:
-                    is_maximum = False
-                elif low[v][u] == low[y][x] and (v, u) not in seen:
-                    seen.add((v, u))
-                    todo.append((v, u))
-        if is_maximum:
-            result[tuple(np.transpose(plateau))] = True
-    return result
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    arrays(np.int64, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 6)),
-    st.sampled_from([1, 2, 3]),
-)
-def test_extended_maxima_equal_those_of_a_flood_loop(image, height):
-    image = image.astype(float)
-    extended = flood_extended_maxima(image, height)
-    assume(not extended.all())  # a flat h-maxima transform is one plateau, which find_peaks refuses before
-    np.testing.assert_array_equal(extended_maxima(image, height), extended)
-
-
-def test_extended_maxima_by_eye():
-    image = np.array([[0, 0, 0, 0, 0, 0, 0], [0, 5, 5, 0, 3, 0, 1], [0, 5, 4, 3, 2, 0, 0.0]])
-    # lowered by 2, the 5s become a plateau of 3 with the 4 and the 3s beside it, down to the one at (1, 4)
-    assert flood_extended_maxima(image, 2).nonzero()[1].tolist() == [1, 2, 4, 1, 2, 3]
-    for height in (0.5, 1, 2, 4):
-        np.testing.assert_array_equal(extended_maxima(image, height), flood_extended_maxima(image, height))
 
 
 def test_cones_are_found_at_their_centres_strongest_first():
@@ -170,6 +110,38 @@ def test_faint_noise_has_no_candidates_unless_each_map_is_normalised():
     noise = 0.003 * np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
     assert len(find_peaks(noise, 20, DetectionConfig()).heights) == 0
     assert len(find_peaks(noise, 20, DetectionConfig(normalise_map=True)).heights) > 0
+
+
+@pytest.mark.parametrize("sigma", [0.2, 2, 4, 5.5])
+def test_the_even_kernel_equals_the_full_convolution_cut_as_matlab_cuts_it(sigma):
+    """MATLAB: fspecial('gaussian', n, sigma) with n = 6 sigma, then conv2(map, kernel, 'same')."""
+    image = np.random.default_rng(0).random((40, 53))
+    n = 2 * max(1, round(3 * sigma))
+    rows, columns = np.mgrid[:n, :n] - (n - 1) / 2
+    kernel = np.exp(-(rows**2 + columns**2) / (2 * sigma**2))
+    full = signal.convolve2d(image, kernel / kernel.sum())
+    start = n // 2  # ceil((n - 1) / 2), counted from 0
+    found = smooth_with_even_kernel(image, sigma)
+    np.testing.assert_allclose(found, full[start : start + 40, start : start + 53], atol=1e-12)
+
+
+def test_the_even_kernel_moves_a_spot_by_half_a_pixel():
+    surface = np.zeros((60, 60), np.float32)
+    surface[30, 25] = 1
+    config = DetectionConfig(smoothing_sigma_px=3, even_kernel=True, normalise_map=True, threshold=1e-4)
+    np.testing.assert_allclose(find_peaks(surface, 20, config).centres, [[29.5, 24.5]], atol=1e-6)
+
+
+def test_the_map_is_normalised_and_rounded_before_it_is_smoothed():
+    surface = np.full((50, 50), -0.02, np.float32)
+    surface[10, 12], surface[30, 31] = 0.25, 0.1
+    rounding = DetectionConfig(normalise_map=True, eight_bit=True, smoothing_sigma_diameters=0)
+    found = smooth_map(surface, 20, rounding)
+    assert found[10, 12] == 1 and found[30, 31] == pytest.approx(102 / 255) and np.count_nonzero(found) == 2
+    smoothing = DetectionConfig(normalise_map=True, eight_bit=True, smoothing_sigma_px=4, first_smoothing_px=2)
+    peak = smooth_map(surface, 20, smoothing)[10, 12]
+    assert peak == pytest.approx(1 / (2 * np.pi * (4**2 + 2**2)), rel=0.02)
+    assert smooth_map(surface, 20, DetectionConfig(smoothing_sigma_diameters=0)).min() == np.float32(-0.02)
 
 
 def test_the_threshold_in_pixels_of_smoothing_overrides_diameters():
