@@ -8,8 +8,10 @@ from drpnet.config import PreprocessConfig
 from drpnet.errors import InputError
 from drpnet.preprocess import (
     Frame,
+    bin_by,
     clip_outliers,
     correct_illumination,
+    network_frame,
     preprocess,
     released_scale,
     rescale,
@@ -28,6 +30,8 @@ RELEASED = PreprocessConfig(
     standardise=False,
     eight_bit=True,
     smoothing_after_px=3,
+    smoothing_after_half_size_px=4,
+    smoothing_reach_sigmas=2,
     half_size_pass=True,
 )
 PAPER = PreprocessConfig(
@@ -120,6 +124,23 @@ def test_eq_1_levels_a_gradient_and_keeps_small_things():
     assert middle[40, 40] - middle[40, 0] == pytest.approx(1, abs=0.05)
 
 
+def test_a_crystal_wears_no_halo():
+    rows, columns = np.mgrid[:300, :300]
+    crystal = np.hypot(rows - 150, columns - 150) < 50
+    beside = (np.hypot(rows - 150, columns - 150) < 80) & ~crystal
+    image = noisy((300, 300)) - 20 * crystal
+    plain, robust = correct_illumination(image, 30), correct_illumination(image, 30, 4.0)
+    far = robust[:, :40].mean()
+    assert plain[beside].mean() - plain[:, :40].mean() > 2
+    assert abs(robust[beside].mean() - far) < 0.1
+    assert robust[crystal].mean() - far < -19
+
+
+def test_without_outliers_the_robust_average_is_eq_1():
+    image = noisy((200, 210)) + np.linspace(0, 1, 210, dtype=np.float32)
+    assert np.abs(correct_illumination(image, 25, 50.0) - correct_illumination(image, 25)).max() < 1e-3
+
+
 def test_the_stretch_is_that_of_percentiles():
     image = noisy((80, 90)) * 30 + 100
     ordered = np.sort(image.ravel())
@@ -209,6 +230,71 @@ def test_the_released_half_size_pass_is_for_large_particles(box, width, half):
     assert not preprocess(
         noisy((800, width)), 1.0, box, PreprocessConfig(scale_rule="released")
     ).half_size_pass
+
+
+@pytest.mark.parametrize("shape", [(120, 96), (121, 97)])
+def test_the_networks_frame_is_half_as_large_and_knows_its_way_back(shape):
+    frame = Frame(noisy(shape), 3.0, 64.0, (3.0, 3.5), half_size_pass=True)
+    seen = network_frame(frame)
+    assert seen.image.shape == (60, 48)
+    assert seen.pixel_size == pytest.approx(6, rel=0.02)
+    assert seen.particle_diameter_px * seen.pixel_size == pytest.approx(64 * 3)
+    centres = np.array([[0.0, 0.0], [100.5, 200.0]])
+    np.testing.assert_allclose(seen.to_micrograph(seen.from_micrograph(centres)), centres, atol=1e-9)
+    # the corners of both frames lie on the corners of the micrograph
+    np.testing.assert_allclose(
+        seen.to_micrograph(np.array(seen.image.shape) - 0.5), frame.to_micrograph(np.array(shape) - 0.5)
+    )
+    plain = Frame(frame.image, 3.0, 64.0, (3.0, 3.5))
+    assert network_frame(plain) is plain
+
+
+@pytest.mark.parametrize("shape", [(90, 120), (91, 122)])
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_binning_equals_the_cubic_sum_of_matlabs_imresize(shape, factor):
+    """Keys' kernel with a = -0.5, widened by the factor, around the middle of every block (away from the edges)."""
+
+    def cubic(x):
+        x = np.abs(x)
+        near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+        return np.where(x <= 1, near, np.where(x <= 2, far, 0))
+
+    image = noisy(shape)
+    small, scale = bin_by(image, factor)
+    assert small.shape == (shape[0] // factor, shape[1] // factor) and scale == (factor, factor)
+    for y, x in [(10, 10), (14, 21), (17, 12)]:
+        weights = [cubic((np.arange(n) - (at + 0.5) * factor + 0.5) / factor) for n, at in zip(shape, (y, x), strict=True)]
+        expected = weights[0] @ image @ weights[1] / weights[0].sum() / weights[1].sum()
+        assert small[y, x] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_released_scale_is_a_whole_factor_and_a_whole_radius():
+    frame = preprocess(noisy((700, 901)), 1.77, 248, RELEASED)
+    assert frame.scale == (3, 3) and frame.pixel_size == pytest.approx(5.31)
+    assert frame.image.shape == (233, 300) and frame.particle_diameter_px == 46
+
+
+@pytest.mark.parametrize(("box", "sigma"), [(60, 3), (64, 4)])
+def test_large_particles_are_smoothed_more_before_the_half_size_pass(box, sigma):
+    quiet = {"eight_bit": False, "illumination_sigma_px": 0, "mean_level": 0}
+    image = noisy((300, 320))
+    plain = {**vars(RELEASED), **quiet, "smoothing_after_px": 0, "smoothing_after_half_size_px": 0}
+    before = preprocess(image, 1.0, box, PreprocessConfig(**plain))
+    after = preprocess(image, 1.0, box, PreprocessConfig(**{**vars(RELEASED), **quiet}))
+    assert after.half_size_pass is (sigma == 4)
+    # MATLAB's imgaussfilt: 2 ceil(2 sigma) + 1 weights, edges repeated
+    places = np.arange(-2 * sigma, 2 * sigma + 1)
+    weights = np.exp(-(places**2) / (2 * sigma**2))
+    padded = np.pad(before.image.astype(float), 2 * sigma, mode="edge")
+    for axis in (0, 1):
+        padded = np.apply_along_axis(np.convolve, axis, padded, weights / weights.sum(), "valid")
+    np.testing.assert_allclose(after.image, padded, atol=1e-5)
+
+
+def test_a_second_stretch_changes_nothing():
+    image = noisy((300, 320)) ** 3
+    once = stretch_contrast(image, 1, 99)
+    np.testing.assert_allclose(stretch_contrast(once, 1, 99), once, atol=1e-4)  # 1 of 256 levels is 4e-3
 
 
 def test_the_released_frame_has_its_grey_levels():
