@@ -29,13 +29,15 @@ class PreprocessConfig:
     stretch_percentiles: list[float] = field(default_factory=lambda: [0.0, 100.0])
     """Grey levels mapped to 0 and 1; [0, 100] switches the stretch off."""
     stretch_passes: int = 0
-    """How often the stretch is applied (the released code does it twice)."""
+    """How often the stretch is applied; what is clipped at both ends stays there, so a second time changes nothing."""
     mean_level: float = 0.0
     """Shift the mean here unless it lies in [.5, .6] (released code: .55); 0 switches it off."""
     illumination_sigma_diameters: float = 2.0
     """Sigma of the Gaussian in Eq. 1 in particle diameters («set heuristically according to particle size»); 0: off."""
     illumination_sigma_px: float = 0.0
     """Sigma of Eq. 1 in pixels instead (released code: 100)."""
+    illumination_outliers: float = 0.0
+    """Leave grey levels this many robust deviations from the median out of Eq. 1's average; 0: plain Eq. 1."""
     outlier_deviations: float = 0.0
     """Clip grey levels this many robust deviations (1.4826 MAD) away from the median; 0: off."""
     standardise: bool = True
@@ -43,9 +45,14 @@ class PreprocessConfig:
     eight_bit: bool = False
     """Round to 256 levels, as the released code does after Eq. 1."""
     smoothing_after_px: float = 0.0
-    """Gaussian before the network (the released code uses 3 or 4)."""
+    """Gaussian before the network (released code: 3)."""
+    smoothing_after_half_size_px: float = 0.0
+    """The same for particles that take the half-size pass (released code: 4); 0: `smoothing_after_px`."""
+    smoothing_reach_sigmas: float = 4.0
+    """Where the Gaussians before the stretch and before the network end, in sigmas (released code: 2)."""
     half_size_pass: bool = False
-    """Run the FCRN at half size when the particle's radius reaches 32 px, and enlarge its map (released code)."""
+    """Train and run the FCRN at half size when the particle's radius reaches 32 px, and enlarge its map (released code,
+    which only picks so)."""
     negative_stain: bool = False
     """Particles are bright on dark: invert."""
 
@@ -66,10 +73,14 @@ class PreprocessConfig:
         )
         for name in (
             "smoothing_before_px", "stretch_passes", "illumination_sigma_diameters", "illumination_sigma_px",
-            "outlier_deviations", "smoothing_after_px",
+            "illumination_outliers", "outlier_deviations", "smoothing_after_px", "smoothing_after_half_size_px",
         ):  # fmt: skip
             value = getattr(self, name)
             _require(value >= 0, f"preprocess.{name} is {value}; use 0 (off) or more")
+        _require(
+            self.smoothing_reach_sigmas >= 1,
+            f"preprocess.smoothing_reach_sigmas is {self.smoothing_reach_sigmas}; use at least 1 (4 is the default)",
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,10 @@ class DetectionConfig:
     """Gaussian on the distance map, in particle diameters."""
     smoothing_sigma_px: float = 0.0
     """The same in pixels (paper: 9 for 10005, 7 for 10017, 1 for 10061); overrides the former when above 0."""
+    first_smoothing_px: float = 0.0
+    """Another Gaussian before that one, in pixels (released code: 2)."""
+    even_kernel: bool = False
+    """Smooth with 6 sigma weights, zeros around the map; their even number moves the picks by half a pixel (released code)."""
     threshold: float = 0.03
     """Height T of an extended maximum above its surroundings at level 1, in units of the distance map (peak 1)."""
     levels: int = 3
@@ -88,6 +103,8 @@ class DetectionConfig:
     """Candidates below this level are dropped."""
     normalise_map: bool = False
     """Divide each map by its own maximum first (paper, released code). Finds particles on every micrograph, empty or not."""
+    eight_bit: bool = False
+    """Clip the map to 0..1 and round it to 256 levels before it is smoothed (released code, on the normalised map)."""
     minimum_distance_diameters: float = 0.6
     """Of two candidates closer than this the weaker one is dropped."""
     border_diameters: float = 0.0
@@ -102,7 +119,8 @@ class DetectionConfig:
             f"detection.minimum_level is {self.minimum_level}; use 1..{self.levels} (detection.levels)",
         )
         for name in (
-            "smoothing_sigma_diameters", "smoothing_sigma_px", "minimum_distance_diameters", "border_diameters",
+            "smoothing_sigma_diameters", "smoothing_sigma_px", "first_smoothing_px", "minimum_distance_diameters",
+            "border_diameters",
         ):  # fmt: skip
             value = getattr(self, name)
             _require(value >= 0, f"detection.{name} is {value}; it must not be negative")
@@ -175,9 +193,11 @@ class DatasetConfig:
     micrographs: str = "micrographs/*.mrc"
     """Glob below the root."""
     coordinates: str = "particles.star"
-    """Below the root: one particles .star, or a folder of per-micrograph files."""
-    coordinate_format: str = "any"
-    """`any`: what `drpnet.io.coordinates` reads; `empiar10005`: coordinate_*_bin3.dat, binned 3x, y upwards."""
+    """Below the root: one particles .star, or a folder of per-micrograph files; empty: the data set has no labels."""
+    coordinates_upside_down: bool = False
+    """The labels count rows from the last one of the .mrc, as CryoPPP's .csv does."""
+    unpaired: str = "error"
+    """Micrographs without labels and labels without a micrograph: `error` (an incomplete data set), or `leave_out`."""
     train: list[str] = field(default_factory=list)
     """Names (stems) of the training micrographs; empty: all that are neither for validation nor for test."""
     validation: list[str] = field(default_factory=list)
@@ -192,6 +212,8 @@ class DatasetConfig:
     """When the root does not exist: `error`, or `simulate` the stand-in with the parameters below."""
     download: str = ""
     """What to type to get the data."""
+    archive: Any = None
+    """ArchiveEntry: what `drpnet download` gets, and where from."""
     simulation: Any = None
     """SimulationParameters of the data set itself (`if_missing: simulate`) or of its stand-in."""
     simulated: bool = False
@@ -204,8 +226,8 @@ class DatasetConfig:
             f"dataset.if_missing is {self.if_missing!r}; use 'error' or 'simulate'",
         )
         _require(
-            self.coordinate_format in ("any", "empiar10005"),
-            f"dataset.coordinate_format is {self.coordinate_format!r}; use 'any' or 'empiar10005'",
+            self.unpaired in ("error", "leave_out"),
+            f"dataset.unpaired is {self.unpaired!r}; use 'error' or 'leave_out'",
         )
         _require(self.particle_diameter > 0, f"dataset.particle_diameter is {self.particle_diameter}; give it in Angstrom")
         overlap = set(self.test) & (set(self.train) | set(self.validation))

@@ -15,29 +15,41 @@ from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.errors import InputError
 from drpnet.mining import mine_samples
 from drpnet.model import Model
-from drpnet.preprocess import Frame, preprocess
-from drpnet.samples import Augmentation, DistanceMapPatches, EpochSampler, LabelledPatches
+from drpnet.preprocess import Frame, network_frame, preprocess
+from drpnet.samples import Augmentation, DistanceMapPatches, EpochSampler, LabelledPatches, OnceSampler
 
 log = logging.getLogger(__name__)
+Target = Callable[[tuple[int, int], np.ndarray, float], np.ndarray]
+ValidationItem = tuple[torch.Tensor, torch.Tensor, tuple[int, int], torch.Tensor, float, bool]
 
 
 class WholeFrames(Dataset):
-    """Whole micrographs for validation: (image (1, h, w), target (1, h, w), centres (n, 2), diameter in px)."""
+    """Whole micrographs for validation, addressed as `OnceSampler` does it, by (index, counts).
 
-    def __init__(self, frames: Sequence[Frame], centres: Sequence[np.ndarray], target: Callable[..., np.ndarray]):
+    Items are what the network sees, (image (1, h, w), target (1, h, w)), and what its map is judged by once it is as
+    large as the frame: (the frame's shape, centres (n, 2), the particle's diameter in its px), and then `counts`. The
+    tensors are float32: Apple's devices know no float64.
+    """
+
+    def __init__(self, frames: Sequence[Frame], centres: Sequence[np.ndarray], target: Target):
+        """Frames with the particle centres (n, 2) of their micrographs, in the micrograph's pixels."""
         self.frames, self.centres, self.target = frames, centres, target
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]:
+    def __getitem__(self, key: tuple[int, bool]) -> ValidationItem:
+        index, counts = key
         frame, centres = self.frames[index], self.centres[index]
-        target = self.target(frame.image.shape, centres, frame.particle_diameter_px)
+        seen = network_frame(frame)
+        target = self.target(seen.image.shape, seen.from_micrograph(centres), seen.particle_diameter_px)
         return (
-            torch.from_numpy(frame.image)[None],
-            torch.from_numpy(target)[None],
-            torch.from_numpy(centres),
+            torch.from_numpy(seen.image)[None],
+            torch.from_numpy(np.asarray(target, np.float32))[None],
+            frame.image.shape,
+            torch.from_numpy(np.asarray(frame.from_micrograph(centres), np.float32)),
             frame.particle_diameter_px,
+            counts,
         )
 
 
@@ -48,7 +60,7 @@ class DistanceMapDataModule(pl.LightningDataModule):
         self,
         data: LabelledSet,
         preprocess: PreprocessConfig,
-        target: Callable[[tuple[int, int], np.ndarray, float], np.ndarray],
+        target: Target,
         patch_size: int = 64,
         background_share: float = 0.0,
         patches_per_epoch: int = 0,
@@ -71,7 +83,7 @@ class DistanceMapDataModule(pl.LightningDataModule):
             image, pixel_size = micrograph.read()
             frame = preprocess(image, pixel_size, self.data.particle_diameter, self.preprocess)
             frames.append(frame)
-            centres.append(frame.from_micrograph(micrograph.centres))
+            centres.append(micrograph.centres)
         return frames, centres
 
     def setup(self, stage: str | None = None) -> None:
@@ -79,8 +91,11 @@ class DistanceMapDataModule(pl.LightningDataModule):
         if self.train_set is not None:
             return
         self.val_set = WholeFrames(*self._frames(self.data.validation, "validation"), self.target)
+        frames, centres = self._frames(self.data.train, "training")
+        seen = [network_frame(frame) for frame in frames]
         self.train_set = DistanceMapPatches(
-            *self._frames(self.data.train, "training"),
+            seen,
+            [frame.from_micrograph(points) for frame, points in zip(seen, centres, strict=True)],
             target=self.target,
             size=self.patch_size,
             background_share=self.background_share,
@@ -97,7 +112,7 @@ class DistanceMapDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         """One whole micrograph a batch."""
         assert self.val_set is not None
-        return DataLoader(self.val_set, batch_size=None)
+        return DataLoader(self.val_set, batch_size=None, sampler=OnceSampler(self.val_set))
 
 
 class ClassifierDataModule(pl.LightningDataModule):

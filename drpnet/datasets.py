@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from drpnet.config import DatasetConfig
 from drpnet.errors import InputError
-from drpnet.io.coordinates import read_empiar10005, require_inside
+from drpnet.io.coordinates import Coordinates, require_inside, upside_down
 from drpnet.io.labels import read_labels
-from drpnet.io.micrographs import read_micrograph, split_suffix
+from drpnet.io.micrographs import read_micrograph, read_shape, split_suffix
 from drpnet.simulation.dataset import simulate_dataset
 
 log = logging.getLogger(__name__)
@@ -84,8 +84,8 @@ def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | N
             root, simulated = stand_in, True
             config = replace(
                 config, name=f"{config.name}_simulated", micrographs="micrographs/*.mrc",
-                coordinates="particles.star", coordinate_format="any", pixel_size=None,
-                train=[], validation=[], test=[], limit=0, first=0,
+                coordinates="particles.star", coordinates_upside_down=False, pixel_size=None,
+                train=[], validation=[], test=[], limit=0, first=0, unpaired="error",
             )  # fmt: skip
         simulate_dataset(config.simulation, root, progress)
     if not root.is_dir():
@@ -97,7 +97,16 @@ def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | N
 
 
 def _labelled(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:
-    """Every micrograph below the root that has labels, sorted by name."""
+    """Every micrograph below the root that has labels, sorted by name.
+
+    Raises InputError for a root without micrographs or coordinates, and, unless `unpaired` says otherwise, for
+    micrographs without labels and labels without a micrograph.
+    """
+    if not config.coordinates:
+        raise InputError(
+            f"dataset {config.name} has no labels to train on or to score with; "
+            "name yours, below its root, in dataset.coordinates"
+        )
     paths = sorted(root.glob(config.micrographs))
     if not paths:
         raise InputError(
@@ -110,9 +119,10 @@ def _labelled(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:
             f"{root} exists but its coordinates {config.coordinates!r} are missing: an incomplete data set; "
             f"{config.download or 'complete it'} or correct dataset.coordinates"
         )
-    labels = _labels(config, source)
+    labels = read_labels(source)
     stems = Counter(split_suffix(path.name)[0] for path in paths)
-    micrographs, unlabelled = [], []
+    micrographs: list[LabelledMicrograph] = []
+    unlabelled, used = [], set()
     for path in paths:
         stem, folder = split_suffix(path.name)[0], path.parent.relative_to(root)
         key = _label_of((*folder.parts, stem), labels, config.name, alone=stems[stem] == 1)
@@ -120,33 +130,43 @@ def _labelled(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:
             unlabelled.append(path.name)
         else:
             tree = "" if stems[stem] == 1 else folder.as_posix()
-            micrographs.append(LabelledMicrograph(path, labels[key], config.pixel_size, tree))
+            used.add(key)
+            found = labels[key]
+            if config.coordinates_upside_down:
+                found = upside_down(found, read_shape(path)[0])
+            micrographs.append(LabelledMicrograph(path, found.centres, config.pixel_size, tree))
     if not micrographs:
         first = next(iter(labels), "none")
         raise InputError(
             f"no micrograph of {root} has labels: micrographs are named like {paths[0].name!r}, labels like "
             f"{first!r}; correct dataset.coordinates"
         )
-    if unlabelled:
-        log.warning(
-            "%s: %d of %d micrographs have no labels and are left out, first %s",
-            config.name, len(unlabelled), len(paths), unlabelled[0],
-        )  # fmt: skip
+    _pair_up(config, root, unlabelled, len(paths), [key for key in labels if key not in used], len(labels))
     return micrographs
 
 
-def _labels(config: DatasetConfig, source: Path) -> dict[str, np.ndarray]:
-    """Centres (n, 2) by the micrograph's stem, or folder/stem."""
-    if config.coordinate_format == "empiar10005":
-        pattern, suffix = "coordinate_", "_bin3.dat"
-        return {
-            path.name[len(pattern) : -len(suffix)]: read_empiar10005(path).centres
-            for path in sorted(source.rglob(f"{pattern}*{suffix}"))
-        }
-    return {key: coordinates.centres for key, coordinates in read_labels(source).items()}
+def _pair_up(
+    config: DatasetConfig, root: Path, unlabelled: list[str], micrographs: int, alone: list[str], labels: int
+) -> None:
+    """Refuse, or only report, micrographs without labels and labels without a micrograph (`alone`)."""
+    lacking = [
+        f"{len(names)} of {total} {what} (such as {', '.join(names[:3])})"
+        for names, total, what in (
+            (unlabelled, micrographs, "micrographs have no labels"),
+            (alone, labels, "labelled micrographs are missing"),
+        )
+        if names
+    ]
+    if lacking and config.unpaired == "error":
+        raise InputError(
+            f"{root} exists but {' and '.join(lacking)}: an incomplete data set; {config.download or 'complete it'}, "
+            "correct dataset.micrographs and dataset.coordinates, or train on the rest with dataset.unpaired=leave_out"
+        )
+    if lacking:
+        log.warning("%s: left out: %s", config.name, " and ".join(lacking))
 
 
-def _label_of(place: tuple[str, ...], labels: dict[str, np.ndarray], name: str, alone: bool) -> str | None:
+def _label_of(place: tuple[str, ...], labels: Mapping[str, Coordinates], name: str, alone: bool) -> str | None:
     """The key of the labels whose folders and stem agree with the end of `place` (folders, stem).
 
     Raises InputError where several agree, or where a stem without folders is not `alone` in the data set.
@@ -192,7 +212,8 @@ def _split(config: DatasetConfig, micrographs: list[LabelledMicrograph], simulat
         if len(chosen) < config.limit:
             raise InputError(
                 f"dataset {config.name} has {len(names)} labelled micrographs, too few for dataset.limit={config.limit} "
-                f"from dataset.first={config.first} on: an incomplete data set; complete it or lower dataset.limit"
+                f"from dataset.first={config.first} on: an incomplete data set; {config.download or 'complete it'}, "
+                "or lower dataset.limit"
             )
         names = chosen
     train = [by_stem[name] for name in names if name not in held_out]

@@ -7,10 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
-from drpnet.matching import check_radius, match_one_to_one, precision_recall_f
+from drpnet.errors import InputError
+from drpnet.matching import (
+    best_threshold,
+    check_radius,
+    match_one_to_one,
+    precision_recall_f,
+    true_in_score_order,
+)
 
 Centres = Tensor | np.ndarray | Sequence[Sequence[float]]
+Scores = Tensor | np.ndarray | Sequence[float]
 
 
 class MatchedPeakFMeasure(Metric):
@@ -67,7 +76,46 @@ class MatchedPeakRecall(MatchedPeakFMeasure):
         return self._statistic(1)
 
 
-def _array(centres: Centres) -> np.ndarray:
-    if isinstance(centres, Tensor):
-        centres = centres.detach().cpu().double().numpy()
-    return np.asarray(centres, float).reshape(-1, 2)
+class BestMatchedPeakFMeasure(MatchedPeakFMeasure):
+    """The greatest F that one threshold on the picks' scores reaches, pooled over every micrograph of every process.
+
+    `update(picks, truth, scores)` takes the scores (n,) of the picks as well. Raises InputError where they are not as
+    many as the picks.
+    """
+
+    scores: list[Tensor] | Tensor
+    is_true: list[Tensor] | Tensor
+
+    def __init__(self, radius_px: float, **kwargs: Any) -> None:
+        """Match within `radius_px` pixels; the rest goes to torchmetrics."""
+        super().__init__(radius_px, **kwargs)
+        for name in ("scores", "is_true"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+
+    def update(self, picks: Centres, truth: Centres, scores: Scores = ()) -> None:
+        """Keep the scores (n,) of one micrograph's picks (n, 2), and which of them find a particle of truth (k, 2)."""
+        found, wanted, ranks = _array(picks), _array(truth), _array(scores, ())
+        if len(ranks) != len(found):
+            raise InputError(f"{len(found)} picks have {len(ranks)} scores; give every pick a score")
+        is_true = true_in_score_order(found, wanted, self.radius_px, ranks)
+        self.true_positives += int(is_true.sum())
+        self.picks += len(found)
+        self.particles += len(wanted)
+        # one type for both: an empty share of a process is float32
+        for state, values in ((self.scores, ranks), (self.is_true, is_true)):
+            assert isinstance(state, list)
+            state.append(torch.as_tensor(values, dtype=torch.float32, device=self.particles.device))
+
+    def compute(self) -> Tensor:
+        """The statistic over everything seen, a scalar tensor."""
+        scores, is_true = (
+            _array(dim_zero_cat(state) if len(state) else (), ()) for state in (self.scores, self.is_true)
+        )
+        best = best_threshold(scores, is_true, int(self.particles))[1]
+        return torch.tensor(best, device=self.particles.device)
+
+
+def _array(values: Centres | Scores, row: tuple[int, ...] = (2,)) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().double().numpy()
+    return np.asarray(values, float).reshape(-1, *row)

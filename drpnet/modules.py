@@ -5,18 +5,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchmetrics import MeanMetric
 from torchmetrics.classification import BinaryAccuracy
 
 from drpnet.config import DetectionConfig
+from drpnet.datamodules import ValidationItem
 from drpnet.errors import InputError
-from drpnet.matching import best_threshold, match_one_to_one
+from drpnet.metrics import BestMatchedPeakFMeasure
 from drpnet.networks import channels_last
 from drpnet.peaks import find_peaks
+from drpnet.preprocess import enlarge
 
 OptimizerFactory = Callable[..., torch.optim.Optimizer]
 
@@ -55,7 +57,8 @@ class _Trained(pl.LightningModule):
 class FCRNModule(_Trained):
     """Regression of the distance map (3.3.1); validates on whole micrographs with the matched-peak F-measure.
 
-    The F-measure is one-to-one within half a particle diameter, at its best threshold over the validation set.
+    The F-measure is one-to-one within half a particle diameter, at its best threshold over the validation set. What is
+    logged counts every validation micrograph once, however many processes share them.
     """
 
     def __init__(
@@ -71,37 +74,27 @@ class FCRNModule(_Trained):
         self.loss = loss or nn.MSELoss()
         given = detection or DetectionConfig()
         self.detection = replace(given, levels=given.minimum_level)
-        self._scores: list[np.ndarray] = []
-        self._hits: list[np.ndarray] = []
-        self._truth = 0
+        # not sync_dist, which divides by a whole number of micrographs a process; a loss that is NaN is to be seen
+        self.mean_loss = MeanMetric(nan_strategy="disable")
+        self.f_measure = BestMatchedPeakFMeasure(0.5)  # of positions in particle diameters
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """The loss of a batch of patches."""
         loss = self.loss(self(batch[0]), batch[1])
-        self.log("train_loss", loss, prog_bar=True, on_step=False, on_epoch=True)
+        self.log("train_loss", loss, prog_bar=True, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
-    def on_validation_epoch_start(self) -> None:
-        """Forget the last epoch's matches."""
-        self._scores, self._hits, self._truth = [], [], 0
-
-    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor, float], _: int) -> None:
+    def validation_step(self, batch: ValidationItem, _: int) -> None:
         """Loss and matched peaks of one whole micrograph."""
-        image, target, centres, diameter = batch
+        image, target, shape, centres, diameter, counts = batch
         output = self(image[None])
-        self.log("val_loss", self.loss(output, target[None]), prog_bar=True, batch_size=1)
-        peaks = find_peaks(output[0, 0].float().cpu().numpy(), float(diameter), self.detection)
-        truth = centres.cpu().numpy()
-        hit = np.zeros(len(peaks.heights), bool)
-        hit[match_one_to_one(peaks.centres, truth, float(diameter) / 2).pick_index] = True
-        self._scores.append(peaks.heights)
-        self._hits.append(hit)
-        self._truth += len(truth)
-
-    def on_validation_epoch_end(self) -> None:
-        """The pooled F-measure at its best threshold."""
-        _, f_measure = best_threshold(np.concatenate(self._scores), np.concatenate(self._hits), self._truth)
-        self.log("val_f", float(f_measure), prog_bar=True)
+        if counts:
+            self.mean_loss.update(self.loss(output, target[None]))
+            distance_map = enlarge(output[0, 0].float().cpu().numpy(), tuple(shape))
+            peaks = find_peaks(distance_map, diameter, self.detection)
+            self.f_measure.update(peaks.centres / diameter, centres / diameter, peaks.heights)
+        self.log("val_loss", self.mean_loss, prog_bar=True, batch_size=1)
+        self.log("val_f", self.f_measure, prog_bar=True, batch_size=1)
 
 
 class ClassifierModule(_Trained):
@@ -115,12 +108,13 @@ class ClassifierModule(_Trained):
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """The loss of a batch of patches."""
         loss = F.binary_cross_entropy_with_logits(self(batch[0]), batch[1])
-        self.log("train_loss", loss, prog_bar=True, on_step=False, on_epoch=True)
+        self.log("train_loss", loss, prog_bar=True, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
         """Loss and accuracy of held-out patches."""
         logits = self(batch[0])
-        self.log("val_loss", F.binary_cross_entropy_with_logits(logits, batch[1]), prog_bar=True)
+        loss = F.binary_cross_entropy_with_logits(logits, batch[1])
+        self.log("val_loss", loss, prog_bar=True, sync_dist=True)
         self.accuracy(logits.sigmoid(), batch[1].int())
         self.log("val_accuracy", self.accuracy, prog_bar=True)

@@ -1,19 +1,60 @@
 """Training samples in memory: seeded, augmented patches for the FCRN and for the classifier (pure torch datasets)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from scipy import fft
+from torch import distributed
+from torch.utils.data import Dataset, DistributedSampler, Sampler
 
 from drpnet.patches import patch_corners
-from drpnet.preprocess import Frame
+from drpnet.preprocess import Frame, rescale, standardise
+
+_KNOTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.71)
+"""Spatial frequencies (cycles per frame px) between which the gain of a look is interpolated."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Another look of a whole frame: what microscopes, ice and other people's filters do and a simulation does not."""
+
+    spectrum: float = 0.5
+    """Standard deviation of the logarithm of a gain that changes slowly with spatial frequency."""
+    noise: float = 1.0
+    """Largest deviation of added noise whose power falls off with frequency, in deviations of the micrograph."""
+    steepness: float = 3.0
+    """Largest exponent of that fall; 0 is white."""
+    smoothest_px: float = 80.0
+    """Waves longer than this are left to the illumination correction."""
+    clip: float = 6.0
+    """As `preprocess.outlier_deviations`."""
+    size: float = 0.0
+    """Largest logarithm of a factor by which the frame is enlarged or reduced: the diameter that users give is not exact."""
+
+    def resize(self, rng: np.random.Generator, image: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+        """A frame (h, w) at another size, and its pixels per new pixel along (y, x)."""
+        return rescale(image, pixel_size=1.0, target_pixel_size=float(np.exp(rng.uniform(-self.size, self.size))))
+
+    def vary(self, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+        """A frame (h, w) filtered, with noise, and standardised again."""
+        shape = image.shape
+        frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]).astype(np.float32)
+        gain = np.exp(np.interp(frequency, _KNOTS, rng.normal(0, self.spectrum, len(_KNOTS)))).astype(np.float32)
+        lowest = 1 / self.smoothest_px
+        fall = np.maximum(frequency, lowest) ** (-rng.uniform(0, self.steepness) / 2) * (frequency > lowest)
+        noise = rng.standard_normal(shape, np.float32)
+        noise = fft.irfft2(fft.rfft2(noise) * fall, s=shape)
+        noise *= rng.uniform(0, self.noise) / noise.std()
+        seen = fft.irfft2(fft.rfft2(image + noise) * gain, s=shape)
+        return np.clip(standardise(seen), -self.clip, self.clip).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is varied on the fly: the eight orientations, brightness and contrast, the shift of the patch."""
+    """What is varied on the fly: the eight orientations, brightness and contrast, the shift of the patch, the look."""
 
     orientations: bool = True
     brightness: float = 0.1
@@ -22,6 +63,8 @@ class Augmentation:
     """Standard deviation of the logarithm of a factor."""
     jitter_px: int = 16
     """Largest shift of a patch from its centre."""
+    look: Look | None = None
+    """Gives every micrograph another look in every epoch."""
 
     def orient(self, rng: np.random.Generator, *images: np.ndarray) -> list[np.ndarray]:
         """The images, all turned and mirrored the same random way."""
@@ -54,6 +97,32 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return self.length
 
 
+class OnceSampler(DistributedSampler):
+    """Deals the items of a data set out to the processes that train together; yields (index, counts).
+
+    Every process gets as many items, or they would wait for each other; `counts` is False for those that some process
+    gets only to fill up its share, so that a mean over all processes can leave them out.
+    """
+
+    def __init__(self, dataset: Dataset):
+        together = distributed.is_available() and distributed.is_initialized()
+        rank, processes = (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
+        super().__init__(dataset, num_replicas=processes, rank=rank, shuffle=False)
+        self.items = len(dataset)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[tuple[int, bool]]:
+        places = range(self.rank, self.total_size, self.num_replicas)
+        return iter([(place % self.items, place < self.items) for place in places])
+
+
+class _Shown(NamedTuple):
+    """A frame as an epoch sees it: image and target (h, w), centres (n, 2)."""
+
+    image: np.ndarray
+    centres: np.ndarray
+    target: np.ndarray
+
+
 class DistanceMapPatches(Dataset):
     """Patches of frames around particle centres (and a share of random places) with their distance maps.
 
@@ -73,14 +142,12 @@ class DistanceMapPatches(Dataset):
         seed: int = 0,
     ):
         """Frames with their particle centres (n, 2) in frame pixels; `patches` an epoch (0: one a particle, as the paper)."""
-        self.images = [frame.image for frame in frames]
-        self.targets = [
-            target(frame.image.shape, points, frame.particle_diameter_px)
-            for frame, points in zip(frames, centres, strict=True)
-        ]
-        for image in self.images:
-            patch_corners(np.zeros((1, 2)), size, image.shape)  # raises for images smaller than a patch
-        self.places = [(i, y, x) for i, points in enumerate(centres) for y, x in points]
+        self.frames, self.target = frames, target
+        self.shown = [self._shown(frame, points) for frame, points in zip(frames, centres, strict=True)]
+        self.plain, self.seen_epoch = self.shown, -1
+        for frame in frames:
+            patch_corners(np.zeros((1, 2)), size, frame.image.shape)  # raises for images smaller than a patch
+        self.places = [(i, j) for i, points in enumerate(centres) for j in range(len(points))]
         self.size, self.background_share, self.seed = size, background_share, seed
         self.augmentation = augmentation
         self.length = patches or round(len(self.places) / max(1e-9, 1 - background_share)) or len(frames)
@@ -90,17 +157,18 @@ class DistanceMapPatches(Dataset):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         epoch, index = key
+        self._look(epoch)
         rng = np.random.default_rng((self.seed, epoch, index))
         if not self.places or rng.random() < self.background_share:
-            chosen = int(rng.integers(len(self.images)))
-            centre = rng.uniform((0, 0), self.images[chosen].shape)
+            chosen = int(rng.integers(len(self.shown)))
+            centre = rng.uniform((0, 0), self.shown[chosen].image.shape)
         else:
             # an epoch of fewer patches than particles must not see the same first ones every time
             place = index if self.length >= len(self.places) else int(rng.integers(len(self.places)))
-            chosen, y, x = self.places[place % len(self.places)]
+            chosen, particle = self.places[place % len(self.places)]
             reach = self.augmentation.jitter_px if self.augmentation else 0
-            centre = np.array([y, x]) + (rng.integers(-reach, reach + 1, 2) if reach else 0)
-        image, target = self.images[chosen], self.targets[chosen]
+            centre = self.shown[chosen].centres[particle] + (rng.integers(-reach, reach + 1, 2) if reach else 0)
+        image, target = self.shown[chosen].image, self.shown[chosen].target
         top, left = patch_corners(centre[None], self.size, image.shape)[0]
         window = (slice(top, top + self.size), slice(left, left + self.size))
         patch, truth = image[window], target[window]
@@ -111,6 +179,26 @@ class DistanceMapPatches(Dataset):
             torch.from_numpy(np.ascontiguousarray(patch, np.float32))[None],
             torch.from_numpy(np.ascontiguousarray(truth, np.float32))[None],
         )
+
+    def _shown(self, frame: Frame, centres: np.ndarray) -> _Shown:
+        target = self.target(frame.image.shape, centres, frame.particle_diameter_px)
+        return _Shown(frame.image, centres, target)
+
+    def _look(self, epoch: int) -> None:
+        """The frames of this epoch; a frame's look depends on (seed, epoch, its number) alone."""
+        look = self.augmentation.look if self.augmentation else None
+        if look is None or epoch == self.seen_epoch:
+            return
+        self.shown = []
+        for index, (frame, plain) in enumerate(zip(self.frames, self.plain, strict=True)):
+            rng = np.random.default_rng((self.seed, epoch, index, 1))
+            if look.size:
+                image, scale = look.resize(rng, frame.image)
+                seen = replace(frame, image=look.vary(rng, image), scale=scale)
+                self.shown.append(self._shown(seen, seen.from_micrograph(plain.centres)))
+            else:
+                self.shown.append(plain._replace(image=look.vary(rng, frame.image)))
+        self.seen_epoch = epoch
 
 
 class LabelledPatches(Dataset):

@@ -15,8 +15,10 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import MISSING as OMEGACONF_MISSING
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from drpnet.complaints import complaint, misfit
+from drpnet.archive import ArchiveEntry
+from drpnet.complaints import complaint, misfit, unreadable
 from drpnet.config import DatasetConfig, DetectionConfig, PatchConfig, PreprocessConfig, SelectionConfig
 from drpnet.errors import InputError
 from drpnet.simulation.parameters import SimulationParameters
@@ -54,6 +56,7 @@ class TrainSchema:
     seed: int = 0
     data_root: str = "data"
     fcrn_weights: str | None = None
+    fcrn_network: Any = None
     resume: str | None = None
     dataset: Any = _node(DatasetConfig)
     preprocess: Any = _node(PreprocessConfig)
@@ -156,6 +159,11 @@ def clear_errors() -> Iterator[None]:
             raise cause from None
         built = isinstance(error, InstantiationException)
         raise InputError(misfit(error) if built else complaint(error, _known_keys())) from None
+    except (YAMLError, ValueError) as error:
+        said = unreadable(error)
+        if said is None:
+            raise
+        raise InputError(said) from None
     except TypeError as error:
         # what a configuration leaves partial is called outside Hydra's instantiate
         if "unexpected keyword argument" not in str(error):
@@ -165,7 +173,7 @@ def clear_errors() -> Iterator[None]:
 
 def _known_keys() -> list[str]:
     parameters = (DatasetConfig, PreprocessConfig, DetectionConfig, PatchConfig, SelectionConfig)
-    classes: tuple[Any, ...] = (TrainSchema, PickSchema, *parameters, SimulationParameters)
+    classes: tuple[Any, ...] = (TrainSchema, PickSchema, *parameters, ArchiveEntry, SimulationParameters)
     groups = ["experiment", "model", "profile", "max_epochs", "devices", "accelerator", "batch_size", "lr"]
     return [item.name for cls in classes for item in dataclasses.fields(cls)] + groups
 
@@ -189,19 +197,27 @@ def train_settings(config: DictConfig) -> TrainSettings:
         raise InputError("stage is missing; choose model=fcrn or model=classifier")
     if config.stage not in STAGES:
         raise InputError(f"stage is {config.stage!r}; choose model=fcrn or model=classifier")
-    dataset = build(DatasetConfig, config.dataset)
-    if dataset.simulation is not None:
-        dataset = dataclasses.replace(dataset, simulation=build(SimulationParameters, dataset.simulation))
     return TrainSettings(
         stage=config.stage,
         seed=config.seed,
         fcrn_weights=config.fcrn_weights,
         resume=config.resume,
-        dataset=dataset,
+        dataset=dataset_facts(config.dataset),
         preprocess=build(PreprocessConfig, config.preprocess),
         detection=build(DetectionConfig, config.detection),
         patches=build(PatchConfig, config.patches),
         selection=build(SelectionConfig, config.selection),
+    )
+
+
+def dataset_facts(node: Any) -> DatasetConfig:
+    """The typed facts of a composed data set, with its archive entry and its simulation where it has them."""
+    dataset = build(DatasetConfig, node)
+    archive, simulation = dataset.archive, dataset.simulation
+    return dataclasses.replace(
+        dataset,
+        archive=None if archive is None else build(ArchiveEntry, archive),
+        simulation=None if simulation is None else build(SimulationParameters, simulation),
     )
 
 

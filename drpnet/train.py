@@ -5,19 +5,25 @@ import pickle
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from drpnet.cascade import Picker
+from drpnet.complaints import one_line
 from drpnet.datamodules import loader
-from drpnet.datasets import LabelledSet, open_dataset
+from drpnet.datasets import open_dataset
 from drpnet.errors import InputError
 from drpnet.evaluate import print_evaluation, write_json
 from drpnet.figures import draw_training
@@ -35,8 +41,8 @@ logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARN
 warnings.filterwarnings("ignore", message=".*(does not have many workers|LeafSpec|no `val_dataloader`).*")
 WEIGHTS = "weights.safetensors"
 ADAPTED_WEIGHT = 0.5
-Stage = tuple[Model, pl.LightningModule, pl.LightningDataModule]
-"""The model to start from, what is trained and what it is trained on."""
+Stage = tuple[Model, pl.LightningModule, partial[pl.LightningDataModule]]
+"""The model to start from, what is trained, and what makes the data module of a labelled set."""
 
 
 def train(config: DictConfig, folder: Path) -> float:
@@ -47,14 +53,14 @@ def train(config: DictConfig, folder: Path) -> float:
     started = time.time()
     with clear_errors():
         settings = train_settings(config)
+        check(settings)
         pl.seed_everything(settings.seed, workers=True, verbose=False)
-        if settings.resume is not None and not Path(settings.resume).is_file():
-            raise InputError(f"resume={settings.resume} is no file; give a run's checkpoints/last.ckpt")
-        if settings.stage == "classifier" and settings.fcrn_weights is None:
-            raise InputError(
-                "fcrn_weights is missing: the classifier learns from a trained FCRN's detections; "
-                "give fcrn_weights=RUN/weights.safetensors"
-            )
+        trainer = build_trainer(config, folder)
+        network = instantiate(config.network)
+        start, module, make_datamodule = STAGES[settings.stage](config, settings, network)
+        if settings.resume is not None:
+            check_checkpoint(settings.resume, module)
+
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
         with counted("Simulating micrographs") as progress:
@@ -65,16 +71,7 @@ def train(config: DictConfig, folder: Path) -> float:
             data.name,
             ", ".join(f"{len(found)} micrographs for {part}" for part, found in parts.items()),
         )
-
-        network = instantiate(config.network)
-        start, module, datamodule = STAGES[settings.stage](config, settings, data, network)
-        trainer = instantiate(config.trainer)(
-            callbacks=[instantiate(callback) for callback in (config.callbacks or {}).values()],
-            logger=instantiate(config.logger) if config.logger else False,
-            default_root_dir=str(folder),
-        )
-        if settings.resume is not None:
-            check_checkpoint(settings.resume, module)
+        datamodule = make_datamodule(data=data)
 
     trainer.fit(module, datamodule, ckpt_path=settings.resume)
     if not trainer.is_global_zero:
@@ -100,27 +97,60 @@ def train(config: DictConfig, folder: Path) -> float:
     return float(metrics["validation"]["best_f_measure"] or 0.0) if "validation" in metrics else float("nan")
 
 
-def _fcrn_stage(config: DictConfig, settings: TrainSettings, data: LabelledSet, network: nn.Module) -> Stage:
+def check(settings: TrainSettings) -> None:
+    """Raise InputError for files that are missing."""
+    if settings.resume is not None and not Path(settings.resume).is_file():
+        raise InputError(f"resume={settings.resume} is no file; give a run's checkpoints/last.ckpt")
+    if settings.stage == "classifier" and settings.fcrn_weights is None:
+        raise InputError(
+            "fcrn_weights is missing: the classifier learns from a trained FCRN's detections; "
+            "give fcrn_weights=RUN/weights.safetensors"
+        )
+
+
+def build_trainer(config: DictConfig, folder: Path) -> pl.Trainer:
+    """Lightning's trainer with the callbacks and the logger of the configuration; InputError for what it refuses."""
+    callbacks = [instantiate(callback) for callback in (config.callbacks or {}).values()]
+    logger = instantiate(config.logger) if config.logger else False
+    try:
+        trainer = instantiate(config.trainer)(callbacks=callbacks, logger=logger, default_root_dir=str(folder))
+    except (MisconfigurationException, ValueError) as error:
+        raise InputError(f"trainer does not fit: {one_line(error)}; correct that key of trainer") from None
+    devices = trainer.num_devices * trainer.num_nodes
+    if devices > 1 and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise InputError(
+            f"--multirun and {devices} devices: each device would start the whole sweep again; "
+            "give each training its own command, or set trainer.devices=1"
+        )
+    if not trainer.is_global_zero:
+        logging.disable(logging.WARNING)  # one process speaks for all
+    return trainer
+
+
+def _fcrn_stage(config: DictConfig, settings: TrainSettings, network: nn.Module) -> Stage:
     """The first network: an empty model with this run's settings, and patches with their distance maps."""
     module = instantiate(config.module)(network=network, detection=settings.detection)
     start = Model(None, None, settings.preprocess, settings.detection, settings.patches)
-    datamodule = instantiate(config.datamodule)(
-        data=data, preprocess=settings.preprocess, target=instantiate(config.target), seed=settings.seed
-    )
-    return start, module, datamodule
+    target = instantiate(config.target)
+    return start, module, _datamodule(config, preprocess=settings.preprocess, target=target, seed=settings.seed)
 
 
-def _classifier_stage(config: DictConfig, settings: TrainSettings, data: LabelledSet, network: nn.Module) -> Stage:
+def _classifier_stage(config: DictConfig, settings: TrainSettings, network: nn.Module) -> Stage:
     """The second network: a trained FCRN, and the patches that it found."""
     module = instantiate(config.module)(network=network)
     assert settings.fcrn_weights is not None
-    start = replace(load_model(settings.fcrn_weights), patches=settings.patches)
+    fcrn = instantiate(config.fcrn_network) if config.fcrn_network else None
+    start = replace(load_model(settings.fcrn_weights, fcrn=fcrn), patches=settings.patches)
     if (start.preprocess, start.detection) != (settings.preprocess, settings.detection):
         log.warning("the FCRN's own preprocessing and detection settings are used, not those of this configuration")
-    datamodule = instantiate(config.datamodule)(
-        data=data, model=start, selection=settings.selection, seed=settings.seed
-    )
-    return start, module, datamodule
+    return start, module, _datamodule(config, model=start, selection=settings.selection, seed=settings.seed)
+
+
+def _datamodule(config: DictConfig, **arguments: Any) -> partial[pl.LightningDataModule]:
+    """The configured data module but for its data; a wrong argument shows here, not after minutes of simulation."""
+    configured = instantiate(config.datamodule)
+    signature(configured.func).bind(**configured.keywords, **arguments, data=None)
+    return partial(configured, **arguments)
 
 
 STAGES = {"fcrn": _fcrn_stage, "classifier": _classifier_stage}

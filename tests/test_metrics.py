@@ -1,18 +1,16 @@
-"""The torchmetrics skin: pooled counts, one and two processes, pickling."""
+"""The torchmetrics skin: pooled counts, pickling; test_two_processes.py has the counts of several processes."""
 
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
-from torch import distributed, multiprocessing
 from torchmetrics import MetricCollection
 
 from drpnet.errors import InputError
-from drpnet.metrics import MatchedPeakFMeasure, MatchedPeakPrecision, MatchedPeakRecall
+from drpnet.metrics import BestMatchedPeakFMeasure, MatchedPeakFMeasure, MatchedPeakPrecision, MatchedPeakRecall
 
 RADIUS = 6.0
 
@@ -89,23 +87,40 @@ def test_a_radius_that_matches_nothing_is_refused(radius):
         MatchedPeakFMeasure(radius)
 
 
-def _process(rank: int, store: str, out: str) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    metric = MatchedPeakFMeasure(RADIUS)
-    # unequal shares: a mean of the processes' own F would be another number
-    share = micrographs(8)[:2] if rank == 0 else micrographs(8)[2:]
-    for picks, truth in share:
-        metric.update(picks, truth)
-    value = float(metric.compute())
-    Path(out, f"{rank}.txt").write_text(f"{value} {int(metric.picks)}")
-    distributed.destroy_process_group()
+def best_by_search(fields) -> float:
+    """The greatest F over every threshold, each counted afresh."""
+    thresholds = np.unique(np.concatenate([scores for _, _, scores in fields]))
+    return max(
+        reference([(picks[scores >= threshold], truth) for picks, truth, scores in fields])[2]
+        for threshold in thresholds
+    )
 
 
-def test_two_processes_pool_their_counts(tmp_path):
-    multiprocessing.spawn(_process, args=(str(tmp_path / "store"), str(tmp_path)), nprocs=2)
-    seen = [[float(word) for word in (tmp_path / f"{rank}.txt").read_text().split()] for rank in (0, 1)]
-    expected = reference(micrographs(8))[2]
-    assert seen[0][0] == pytest.approx(expected, abs=1e-6) and seen[1][0] == pytest.approx(expected, abs=1e-6)
-    # after compute each process is back at its own share
-    assert seen[0][1] + seen[1][1] == sum(len(picks) for picks, _ in micrographs(8))
+def scored_micrographs(count: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Fields whose picks score higher the nearer they are to a particle, with equal scores among them."""
+    fields = []
+    for picks, truth in micrographs(count):
+        distance = np.linalg.norm(picks[:, None] - truth[None], axis=2)
+        near = distance.min(axis=1) if distance.size else np.full(len(picks), 9.0)
+        fields.append((picks, truth, np.round(-near / 3).astype(np.float32)))
+    return fields
+
+
+def test_the_best_threshold_is_one_for_all_micrographs():
+    fields = scored_micrographs(8)
+    metric, plain = BestMatchedPeakFMeasure(RADIUS), MatchedPeakFMeasure(RADIUS)
+    for picks, truth, scores in fields:
+        metric.update(picks, truth, scores)
+        plain.update(picks, truth)
+    assert float(metric.compute()) == pytest.approx(best_by_search(fields), abs=1e-6)
+    assert float(metric.compute()) > float(plain.compute()) + 0.02
+    metric.reset()
+    metric.update([], [])
+    assert float(metric.compute()) == 1
+    metric.update([], [[1.0, 1.0]])
+    assert float(metric.compute()) == 0
+
+
+def test_a_pick_without_a_score_is_refused():
+    with pytest.raises(InputError, match="2 picks have 1 scores"):
+        BestMatchedPeakFMeasure(RADIUS).update([[1.0, 1.0], [2.0, 2.0]], [], [0.5])

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from drpnet.errors import InputError
 from drpnet.preprocess import Frame
-from drpnet.samples import Augmentation, DistanceMapPatches, EpochSampler, LabelledPatches
+from drpnet.samples import Augmentation, DistanceMapPatches, EpochSampler, LabelledPatches, Look
 from drpnet.targets import DistanceTarget
 
 
@@ -42,7 +42,11 @@ def digest(seed):
     return total
 
 
-@pytest.mark.parametrize("make", [distance_map_patches, labelled_patches])
+def looked_at(seed=0):
+    return distance_map_patches(seed, augmentation=Augmentation(look=Look(size=0.2)))
+
+
+@pytest.mark.parametrize("make", [distance_map_patches, labelled_patches, looked_at])
 def test_a_sample_depends_on_seed_epoch_and_index_alone(make):
     first, second = make(3), make(3)
     keys = [(epoch, index) for epoch in range(3) for index in range(len(first))]
@@ -84,7 +88,8 @@ def test_the_order_depends_on_seed_and_epoch_and_reaches_every_sample():
 
 def test_image_and_target_are_turned_alike():
     dataset = distance_map_patches(augmentation=Augmentation(brightness=0, contrast=0, jitter_px=4))
-    dataset.images = [10 * target - 3 for target in dataset.targets]  # then the image tells what its target must be
+    # then the image tells what its target must be
+    dataset.shown = [shown._replace(image=10 * shown.target - 3) for shown in dataset.shown]
     turned = 0
     for index in range(len(dataset) * 3):
         image, target = dataset[0, index]
@@ -151,3 +156,59 @@ def test_epochs_of_few_patches_reach_every_particle():
     few = distance_map_patches(patches=2, background_share=0.0, augmentation=None)
     seen = {few[epoch, index][0].numpy().tobytes() for epoch in range(30) for index in range(len(few))}
     assert len(seen) == sum(len(points) for points in CENTRES)
+
+
+def test_a_look_keeps_the_frame_standardised_and_its_particles_in_place():
+    rows, columns = np.mgrid[:128, :130]
+    disc = (np.hypot(rows - 60, columns - 70) < 8).astype(np.float32)
+    frame = np.random.default_rng(0).normal(size=disc.shape).astype(np.float32) - 3 * disc
+    for seed in range(20):
+        seen = Look(spectrum=0.5, noise=1.0).vary(np.random.default_rng(seed), frame)
+        assert seen.shape == frame.shape and seen.dtype == np.float32
+        assert abs(np.median(seen)) < 1e-5
+        assert 1.4826 * np.median(np.abs(seen)) == pytest.approx(1, abs=0.02)
+        assert np.abs(seen).max() <= 6
+        smooth = [(seen * np.roll(disc, shift, (0, 1))).sum() for shift in ((0, 0), (40, 0), (0, 40), (-40, -40))]
+        assert np.argmin(smooth) == 0
+
+
+def test_a_look_changes_the_spectrum_by_about_what_is_asked():
+    frame = np.random.default_rng(0).normal(size=(128, 128)).astype(np.float32)
+    power = np.abs(np.fft.rfft2(frame))
+    ratios = []
+    for seed in range(60):
+        seen = Look(spectrum=0.5, noise=0.0, clip=100).vary(np.random.default_rng(seed), frame)
+        gain = np.abs(np.fft.rfft2(seen)) / power
+        ratios.append(np.log(gain[13, 0] / gain[0, 26]))  # at 0.1 and 0.2 cycles a px, two of the knots
+    assert np.std(ratios) == pytest.approx(0.5 * np.sqrt(2), rel=0.25)
+
+
+def test_every_epoch_has_its_own_looks():
+    dataset = looked_at()
+    first, second, again = ([shown.image for shown in (dataset[key] and dataset.shown)] for key in ((0, 0), (1, 0), (0, 3)))
+    assert not np.array_equal(first[0], second[0]) and not np.array_equal(first[0], first[1])
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_targets_and_centres_follow_the_size_of_a_look():
+    shape, centres = (150, 160), np.array([[40.0, 50.0], [100.0, 110.0]])
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    discs = sum((np.hypot(rows - y, columns - x) < 8).astype(np.float32) for y, x in centres)
+    noise = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    frame = Frame(noise - 30 * discs, 2.0, 20.0, (1, 1))
+    look = Look(spectrum=0.0, noise=0.0, clip=100, size=0.3)
+    dataset = DistanceMapPatches([frame], [centres], DistanceTarget(), size=32, augmentation=Augmentation(look=look))
+    sizes = set()
+    for epoch in range(6):
+        dataset[epoch, 0]
+        (shown,) = dataset.shown
+        sizes.add(shown.image.shape)
+        assert shown.target.shape == shown.image.shape
+        for y, x in shown.centres:
+            near = (slice(int(y) - 15, int(y) + 16), slice(int(x) - 15, int(x) + 16))
+            weights = (shown.image[near] < -10).astype(float)
+            offset = np.array(np.nonzero(weights)).mean(1) + [near[0].start, near[1].start] - [y, x]
+            assert np.abs(offset).max() < 0.6
+            peak = np.unravel_index(shown.target[near].argmax(), (31, 31))
+            assert np.abs(np.add(peak, (near[0].start, near[1].start)) - [y, x]).max() <= 1
+    assert len(sizes) > 4

@@ -97,3 +97,43 @@ def test_a_stray_argument_of_a_class_is_one_line_but_a_bug_is_not_hidden():
         raise TypeError("Trainer.__init__() got an unexpected keyword argument 'max_epochz'")
     with pytest.raises(TypeError, match="NoneType"), clear_errors():
         raise TypeError("unsupported operand type(s) for +: 'int' and 'NoneType'")
+
+
+HEAD = b"# @package _global_\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (HEAD + b"name: x\n\ttrainer: y\n", r"mine.yaml, line 3, column 1 .*'\\t'.*; indent with spaces"),
+        (HEAD + b"trainer:\n  max_epochs: 3\n   devices: 2\n", r"mine.yaml, line 4, column 11 .*; correct it there"),
+        (HEAD + b"name: {x\ntrainer:\n  y: 3\n", r"mine.yaml, line 3, column 8 .*begins in line 2"),
+        (HEAD + b"name: 'x\n", r"mine.yaml, .*quoted scalar that begins in line 2"),
+        (HEAD + b"name: x\nname: y\n", r"mine.yaml, line 3, .*duplicate key name"),
+        (HEAD + b"name: *x\n", r"mine.yaml, line 2, .*undefined alias"),
+        (HEAD + b"# caf\xe9\nname: x\n", r"mine.yaml is not UTF-8 .*save it as UTF-8"),
+        (HEAD + b"- name\n- seed\n", r"experiment/mine.yaml .*KEY: VALUE"),
+        (HEAD + b"defaults: x\n", r"experiment/mine.yaml.*- override /dataset: NAME"),
+        (HEAD + b"defaults:\n  - override /dataset: nowhere\n", r"no dataset/nowhere; choose from empiar10005, "),
+        (b"name: x\n", r"experiment/mine.yaml lacks .*begin it with # @package _global_"),
+    ],
+)
+def test_a_broken_file_of_the_user_is_one_line_with_its_place(repository, tmp_path, content, said):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=said) as caught:
+        composed(repository, "train", f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_experiment_shows_which_there_are(repository, tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_bytes(HEAD)
+    with pytest.raises(InputError, match="no experiment/mone; choose from .*mine, .*trpv1_fcrn"):
+        composed(repository, "train", f"hydra.searchpath=[file://{tmp_path}]", "experiment=mone")
+
+
+def test_errors_that_are_no_files_of_the_configuration_pass():
+    for error in (ValueError("Invalid number"), UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid start byte")):
+        with pytest.raises(type(error)), clear_errors():
+            raise error

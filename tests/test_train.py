@@ -32,11 +32,14 @@ SMALL = [
 ]
 
 
-def run(repository, data, *arguments, cwd=None):
-    environment = {**os.environ, "DRPNET_DATA": str(data), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(repository), environment.get("PYTHONPATH", "")])
-    command = [sys.executable, str(repository / "train.py"), *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd or repository, env=environment, capture_output=True, text=True, timeout=300)
+@pytest.fixture(scope="session")
+def run(repository, run_script):
+    """Runs train.py with a data root and arguments."""
+
+    def run(data, *arguments, cwd=None):
+        return run_script(repository / "train.py", *arguments, cwd=cwd or repository, DRPNET_DATA=str(data))
+
+    return run
 
 
 def said(result):
@@ -45,11 +48,11 @@ def said(result):
 
 
 @pytest.fixture(scope="module")
-def fcrn_run(repository, tmp_path_factory):
+def fcrn_run(run, tmp_path_factory):
     """Two epochs of the FCRN on the stand-in, in the run folder that Hydra names."""
     home = tmp_path_factory.mktemp("train")
     arguments = ["experiment=trpv1_fcrn", *EASY, *SMALL, "trainer.max_epochs=2", "module.optimizer.lr=3e-3"]
-    result = run(repository, home / "data", *arguments, cwd=home)
+    result = run(home / "data", *arguments, cwd=home)
     assert result.returncode == 0, result.stderr
     (folder,) = home.glob("outputs/*/*")
     return home, folder, result, arguments
@@ -58,7 +61,7 @@ def fcrn_run(repository, tmp_path_factory):
 def test_without_data_it_says_simulated_loudly(fcrn_run):
     home, folder, result, _ = fcrn_run
     assert "SIMULATED STAND-IN" in said(result)
-    assert "world_availability/10005" in said(result)
+    assert "drpnet download empiar10005" in said(result)
     assert folder.parent.name == "trpv1_fcrn_simulated"
     assert (home / "data" / "empiar10005_simulated" / "particles.star").is_file()
     assert not (home / "data" / "empiar10005").exists()
@@ -104,10 +107,10 @@ def test_it_learns_easy_micrographs(fcrn_run):
     assert metrics["validation"]["best_f_measure"] > 0.85
 
 
-def test_the_classifier_trains_on_the_detectors_own_detections(repository, fcrn_run, tmp_path):
+def test_the_classifier_trains_on_the_detectors_own_detections(run, fcrn_run, tmp_path):
     home, folder, _, _ = fcrn_run
     result = run(
-        repository, home / "data", "experiment=trpv1_classifier", *EASY, f"fcrn_weights={folder}/weights.safetensors",
+        home / "data", "experiment=trpv1_classifier", *EASY, f"fcrn_weights={folder}/weights.safetensors",
         "trainer.max_epochs=1", "+trainer.enable_progress_bar=false", "~callbacks.progress", f"hydra.run.dir={tmp_path}",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -120,11 +123,11 @@ def test_the_classifier_trains_on_the_detectors_own_detections(repository, fcrn_
     assert (tmp_path / "curves.png").is_file()
 
 
-def test_a_run_can_be_resumed(repository, fcrn_run, tmp_path):
+def test_a_run_can_be_resumed(run, fcrn_run, tmp_path):
     home, folder, _, arguments = fcrn_run
     data, last = home / "data", folder / "checkpoints" / "last.ckpt"
     arguments = [a for a in arguments if not a.startswith("trainer.max_epochs")]
-    result = run(repository, data, *arguments, "trainer.max_epochs=3", f"resume={last}", f"hydra.run.dir={tmp_path}")
+    result = run(data, *arguments, "trainer.max_epochs=3", f"resume={last}", f"hydra.run.dir={tmp_path}")
     assert result.returncode == 0, result.stderr
     with (tmp_path / "curves" / "metrics.csv").open() as file:
         assert {row["epoch"] for row in csv.DictReader(file)} == {"2"}
@@ -132,6 +135,57 @@ def test_a_run_can_be_resumed(repository, fcrn_run, tmp_path):
     first = torch.load(last, weights_only=True)
     second = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert second["global_step"] == 1.5 * first["global_step"]
+
+
+CONSOLE = """import sys
+from drpnet.cli import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+DDP = ["trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["script", "module", "console"])
+def test_two_devices_train_together_however_they_are_started(repository, fcrn_run, tmp_path, way):
+    """Lightning starts the second process in the words of the first, which is no fork of the tests' server here."""
+    home, folder, _, arguments = fcrn_run
+    (tmp_path / "drpnet").write_text(CONSOLE)  # as pip writes it into bin/
+    command = {
+        "script": [repository / "train.py"],
+        "module": ["-m", "drpnet.cli", "train"],
+        "console": [tmp_path / "drpnet", "train"],
+    }[way]
+    environment = {**os.environ, "DRPNET_DATA": str(home / "data"), "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(repository), environment.get("PYTHONPATH", "")])
+    words = [sys.executable, *map(str, command), *arguments, *DDP, f"hydra.run.dir={tmp_path}/run"]
+    result = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("SIMULATED STAND-IN") + result.stdout.count("SIMULATED STAND-IN") == 1
+    assert {path.name for path in (tmp_path / "run").glob("*.log")} == {"train.log", "train_ddp_process_1.log"}
+    alone = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    together = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert together == 26 and alone == 50  # two epochs of 400 patches, 16 a device
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["epochs"] == 2 and metrics["validation"]["best_f_measure"] > 0.5
+    assert "experiment=trpv1_fcrn" in metrics["command"]
+    assert load_model(tmp_path / "run" / "weights.safetensors").fcrn is not None
+
+
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [("trainer.max_epochz=3", "max_epochz"), ("experiment=trpv1_fcrm", "choose from .*trpv1_fcrn")],
+)
+def test_the_console_says_a_mistake_in_one_line_too(run_script, tmp_path, argument, named):
+    (tmp_path / "drpnet").write_text(CONSOLE)
+    result = run_script(tmp_path / "drpnet", "train", argument, cwd=tmp_path)
+    assert re.search(named, one_line(result))
+
+
+def test_a_sweep_over_several_devices_is_refused(run, tmp_path):
+    result = run(tmp_path / "data", "-m", "seed=0,1", *EASY, *DDP, f"hydra.sweep.dir={tmp_path}/run")
+    assert re.search("--multirun and 2 devices: .*; give each training its own command", one_line(result))
+    assert not (tmp_path / "data").exists()
 
 
 def one_line(result):
@@ -142,21 +196,19 @@ def one_line(result):
     return errors[0]
 
 
-def test_without_data_and_without_leave_to_simulate_it_stops(repository, tmp_path):
-    result = run(
-        repository, tmp_path / "data", "experiment=trpv1_fcrn", "dataset.if_missing=error", f"hydra.run.dir={tmp_path}"
-    )
-    assert re.search("empiar10005 is not at .*world_availability/10005", one_line(result))
+def test_without_data_and_without_leave_to_simulate_it_stops(run, tmp_path):
+    result = run(tmp_path / "data", "experiment=trpv1_fcrn", "dataset.if_missing=error", f"hydra.run.dir={tmp_path}")
+    assert re.search("empiar10005 is not at .*drpnet download empiar10005", one_line(result))
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("leave", ["simulate", "error"])
-def test_an_incomplete_data_set_is_always_an_error(repository, tmp_path, leave):
+def test_an_incomplete_data_set_is_always_an_error(run, tmp_path, leave):
     root = tmp_path / "data" / "empiar10005"
     root.mkdir(parents=True)
     (root / "README").write_text("half a download")
     arguments = ["experiment=trpv1_fcrn", f"dataset.if_missing={leave}", f"hydra.run.dir={tmp_path}/run"]
-    message = one_line(run(repository, tmp_path / "data", *arguments))
+    message = one_line(run(tmp_path / "data", *arguments))
     assert str(root) in message and "incomplete data set" in message
     assert not list(tmp_path.glob("data/*simulated*"))
 
@@ -169,8 +221,8 @@ def test_an_incomplete_data_set_is_always_an_error(repository, tmp_path, leave):
         (["model=classifier", *EASY], "fcrn_weights"),
     ],
 )
-def test_a_mistake_on_the_command_line_is_one_line(repository, tmp_path, arguments, named):
-    result = run(repository, tmp_path / "data", *arguments, f"hydra.run.dir={tmp_path}/run")
+def test_a_mistake_on_the_command_line_is_one_line(run, tmp_path, arguments, named):
+    result = run(tmp_path / "data", *arguments, f"hydra.run.dir={tmp_path}/run")
     assert named in one_line(result)
 
 
@@ -179,17 +231,30 @@ def test_a_mistake_on_the_command_line_is_one_line(repository, tmp_path, argumen
     [
         ("preprocess:\n  particle_diametr_px: 30\n", "particle_diametr_px"),
         ("trainer:\n  max_epochz: 3\n", "max_epochz"),
+        ("trainer:\n  strategy: ddpp\n", "ddpp"),
+        ("logger:\n  save_dirr: x\n", "save_dirr"),
+        ("module:\n  optimizer:\n    learning_rate: 1\n", "learning_rate"),
+        ("datamodule:\n  patch_sizze: 32\n", "patch_sizze"),
     ],
 )
-def test_a_typo_in_an_experiment_file_is_one_line(repository, tmp_path, yaml, named):
+def test_a_typo_in_an_experiment_file_is_one_line_before_anything_is_simulated(run, tmp_path, yaml, named):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{yaml}")
     arguments = ["--config-dir", tmp_path, "experiment=mine", *EASY, f"hydra.run.dir={tmp_path}/run"]
-    assert named in one_line(run(repository, tmp_path / "data", *arguments))
+    assert named in one_line(run(tmp_path / "data", *arguments))
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("group", ["experiment", "dataset"])
+def test_a_broken_yaml_file_is_one_line_with_its_place(run, tmp_path, group):
+    (tmp_path / group).mkdir()
+    (tmp_path / group / "mine.yaml").write_text("# @package _global_\nname: [x\nseed: 3\n")
+    result = run(tmp_path / "data", "--config-dir", tmp_path, f"{group}=mine", f"hydra.run.dir={tmp_path}/run")
+    assert f"{tmp_path}/{group}/mine.yaml, line 3, column 5 is no valid YAML" in one_line(result)
 
 
 @pytest.mark.parametrize("content", [b"hello", b"other width"])
-def test_a_checkpoint_that_does_not_fit_is_one_line(repository, fcrn_run, tmp_path, content):
+def test_a_checkpoint_that_does_not_fit_is_one_line(run, fcrn_run, tmp_path, content):
     home, folder, _, arguments = fcrn_run
     checkpoint = tmp_path / "wrong.ckpt"
     if content == b"hello":
@@ -197,5 +262,5 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(repository, fcrn_run, tmp_pa
     else:
         shutil.copy(folder / "checkpoints" / "last.ckpt", checkpoint)
         arguments = [*arguments, "network.width=6"]
-    result = run(repository, home / "data", *arguments, f"resume={checkpoint}", f"hydra.run.dir={tmp_path}/run")
+    result = run(home / "data", *arguments, f"resume={checkpoint}", f"hydra.run.dir={tmp_path}/run")
     assert "wrong.ckpt" in one_line(result)

@@ -169,7 +169,7 @@ def beta_galactosidase() -> Assembly:
 
 
 def random_assembly(rng: np.random.Generator, diameter: float) -> Assembly:
-    """A random complex, `diameter` Angstrom long: globular, ring, cage or rod, in C, D or O symmetry."""
+    """A random complex, `diameter` Angstrom long: compact, shell, branched, ring, cage or rod, in C, D or O symmetry."""
     grain = max(1.0, diameter / _FINEST_DIAMETER)
     for _ in range(_DRAWS):
         symmetry, places, widths = _random_blueprint(rng, diameter / grain)
@@ -186,7 +186,17 @@ def random_assembly(rng: np.random.Generator, diameter: float) -> Assembly:
 
 def _random_blueprint(rng: np.random.Generator, size: float) -> tuple[str, np.ndarray, np.ndarray]:
     """Point group, domain centres (k, 3) and radii (k,) of the asymmetric unit of a complex `size` A long."""
-    shape = rng.choice(["cyclic", "dihedral", "cage", "ring", "rod"], p=[0.35, 0.25, 0.1, 0.15, 0.15])
+    kinds = ["compact", "shell", "cyclic", "dihedral", "cage", "ring", "rod"]
+    shape = rng.choice(kinds, p=[0.3, 0.1, 0.2, 0.12, 0.08, 0.1, 0.1])
+    if shape == "compact":  # most complexes fill their sphere: ribosomes, chaperones, polymerases
+        order = int(rng.integers(1, 5))
+        count = int(rng.integers(8, 15)) // order + 1
+        places = np.array([_towards(rng, size * rng.uniform(0.1, 0.33)) for _ in range(count)])
+        return f"C{order}", places, size * rng.uniform(0.13, 0.22, count)
+    if shape == "shell":  # ferritins, virus-like particles
+        width = size * rng.uniform(0.11, 0.15)
+        places = np.array([_towards(rng, size / 2 - width) for _ in range(int(rng.integers(2, 4)))])
+        return "O", places, np.full(len(places), width)
     if shape == "cage":
         return "O", _towards(rng, size * rng.uniform(0.3, 0.36))[None], size * rng.uniform(0.1, 0.16, 1)
     if shape == "ring":

@@ -1,14 +1,13 @@
 """A folder of simulated micrographs with their truth, laid out as RELION has it."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from drpnet import __version__
 from drpnet.errors import InputError
+from drpnet.io.atomic import whole_folder
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.truth import MicrographTruth, optics_table, write_truth_micrographs, write_truth_particles
 from drpnet.simulation.micrograph import SimulatedMicrograph, simulate_micrograph
@@ -30,15 +29,8 @@ def simulate_dataset(
     out = Path(out)
     if _is_done(parameters, out):
         return out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with whole_folder(out) as building:
         _write(parameters, building, progress)
-        building.chmod(0o755)
-        building.replace(out)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
     return out
 
 

@@ -149,7 +149,9 @@ def _draw_centres(
     grid = np.stack(np.meshgrid(*(np.linspace(0, n - 1, 64) for n in shape), indexing="ij"), -1).reshape(
         -1, 2
     )
-    count = round(parameters.particles_per_micrograph * float(allowed(grid).mean()))
+    lowest, highest = parameters.crowding_range
+    share = float(allowed(grid).mean()) * (lowest if lowest == highest else rng.uniform(lowest, highest))
+    count = round(parameters.particles_per_micrograph * share)
     distance = parameters.min_distance * parameters.particle_diameter_px
     return place_centres(rng, shape, count, distance, parameters.cluster_fraction, allowed)
 

@@ -44,6 +44,8 @@ class SimulationParameters:
     """Angstrom per px."""
     particles_per_micrograph: int = 120
     """On a frame without carbon and contamination; fewer in proportion to the area that these take."""
+    crowding_range: list[float] = field(default_factory=lambda: [1.0, 1.0])
+    """Share of `particles_per_micrograph` that a micrograph has, drawn evenly between the two."""
     min_distance: float = 0.8
     """Smallest distance of two centres in particle diameters; below 1 particles may touch and overlap."""
     cluster_fraction: float = 0.3
@@ -114,6 +116,10 @@ class SimulationParameters:
         )
         _check_range("defocus_range", self.defocus_range, 0.0)
         _check_range("snr_range", self.snr_range, 0.0)
+        _check_range("crowding_range", self.crowding_range, 0.0)
+        _require(
+            self.crowding_range[1] <= 1, f"simulation.crowding_range is {self.crowding_range}; use shares up to 1"
+        )
         self._check_sizes()
 
     def _check_sizes(self) -> None:

@@ -133,6 +133,14 @@ def test_distances_and_counts() -> None:
         assert pdist(centres).min() >= distance * 173.0 / 5.0
 
 
+def test_crowding_differs_from_micrograph_to_micrograph() -> None:
+    made = [
+        simulate_micrograph(replace(CLEAN, particles_per_micrograph=20, crowding_range=[0.2, 1.0]), index) for index in range(6)
+    ]
+    counts = [len(micrograph.centres) for micrograph in made]
+    assert max(counts) <= 20 and min(counts) >= 4 and max(counts) - min(counts) > 3
+
+
 def test_no_particle_on_carbon_or_under_contamination() -> None:
     parameters = replace(CLEAN, carbon_probability=1.0, contamination_probability=1.0)
     for index in range(4):
