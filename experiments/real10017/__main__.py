@@ -47,20 +47,22 @@ def tables(result: dict[str, Any]) -> str:
                 f"{row['unrestricted']['f_measure']:.3f} | {row['tight']['f_measure']:.3f} |"
             )
     if "shipped" in result:
-        lines += ["", "| entry, diameter | P | R | F at the default | best F | recall at equal count |"]
-        lines += ["|---|---|---|---|---|---|"]
+        lines += ["", "| entry, diameter | P | R | F, default | best F | recall at equal count | --no-classifier: F | best F |"]
+        lines += ["|---|---|---|---|---|---|---|---|"]
         for name, row in result["shipped"]["entries"].items():
             if "precision" in row:
                 lines.append(
                     f"| {name} ({row['diameter']:.0f} A) | {row['precision']:.3f} | {row['recall']:.3f} | "
-                    f"**{row['f_measure']:.3f}** | {row['best_f_measure']:.3f} | {row['recall_at_equal_count']:.3f} |"
+                    f"**{row['f_measure']:.3f}** | {row['best_f_measure']:.3f} | {row['recall_at_equal_count']:.3f} | "
+                    f"{row['no_classifier']['f_measure']:.3f} | {row['no_classifier']['best_f_measure']:.3f} |"
                 )
             else:
-                lines.append(f"| {name} | | | | {row['best_f_measure']:.3f} | |")
+                lines.append(f"| {name} | | | | {row['best_f_measure']:.3f} | | | |")
         lines += ["", "| particle-free picture | " + " | ".join(f"{d} A" for d in EMPTY_DIAMETERS) + " |"]
         lines += ["|---|---|---|---|"]
         for row in result["shipped"]["empty"]:
-            lines.append(f"| {row['micrograph']} | " + " | ".join(str(n) for n in row["picks"].values()) + " |")
+            pairs = zip(row["picks"].values(), row["no_classifier"].values(), strict=True)
+            lines.append(f"| {row['micrograph']} | " + " | ".join(f"{both} ({first})" for both, first in pairs) + " |")
     return "\n".join(lines)
 
 

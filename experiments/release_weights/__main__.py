@@ -1,6 +1,6 @@
 """python -m experiments.release_weights RUN/weights.safetensors: the shipped weights and their card.
 
-Writes `cascade` (both networks) and `default` (the FCRN alone, see the card) into drpnet/weights.
+Writes `default.safetensors` and the card into drpnet/weights.
 """
 
 import argparse
@@ -24,12 +24,9 @@ def main() -> None:
     model = load_model(parser.parse_args().weights)
     record = {part: {**facts, "command": without_paths(facts["command"])} for part, facts in model.provenance.items()}
     model = replace(model, provenance=record)
-    save_model(model, WEIGHTS / "cascade.safetensors")
-    only_fcrn = {part: {"fcrn": values["fcrn"]} for part, values in (("a", model.architectures), ("p", record))}
-    alone = replace(model, classifier=None, architectures=only_fcrn["a"], provenance=only_fcrn["p"])
-    save_model(alone, WEIGHTS / f"{DEFAULT}.safetensors")
+    save_model(model, WEIGHTS / f"{DEFAULT}.safetensors")
     write_bytes(WEIGHTS / "README.md", card(model).encode())
-    print(f"wrote cascade.safetensors, {DEFAULT}.safetensors and README.md")
+    print(f"wrote {DEFAULT}.safetensors and README.md")
 
 
 def without_paths(command: str) -> str:
