@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from drpnet.config import PreprocessConfig
 from drpnet.io.picks import Candidates
@@ -12,7 +11,7 @@ from drpnet.model import Model
 from drpnet.networks import channels_last
 from drpnet.patches import extract_patches
 from drpnet.peaks import Peaks, find_peaks
-from drpnet.preprocess import Frame, preprocess, rescale
+from drpnet.preprocess import Frame, enlarge, network_frame, preprocess
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Picker:
         if not graded:
             settings = replace(settings, levels=settings.minimum_level)
         frame = preprocess(image, pixel_size, particle_diameter, self.model.preprocess)
-        distance_map = self.half_size_map(frame.image) if frame.half_size_pass else self.distance_map(frame.image)
+        distance_map = enlarge(self.distance_map(network_frame(frame).image), frame.image.shape)
         return Detection(frame, find_peaks(distance_map, frame.particle_diameter_px, settings), distance_map)
 
     @torch.inference_mode()
@@ -77,12 +76,6 @@ class Picker:
                 output = self.fcrn(tensor.contiguous(memory_format=torch.channels_last))[0, 0].cpu().numpy()
                 result[top:bottom, left:right] = output[top - y0 : bottom - y0, left - x0 : right - x0]
         return result
-
-    def half_size_map(self, image: np.ndarray) -> np.ndarray:
-        """The map (h, w) of an image (h, w) from half its size, enlarged again (the released code, for large particles)."""
-        small, _ = rescale(image, pixel_size=1.0, target_pixel_size=2.0)
-        half = torch.from_numpy(self.distance_map(small))[None, None]
-        return F.interpolate(half, size=image.shape, mode="bilinear", align_corners=False)[0, 0].numpy()
 
     def patches(self, image: np.ndarray, pixel_size: float, diameter: float, centres: np.ndarray) -> np.ndarray:
         """The classifier's patches (n, s, s) around centres (n, 2) of a micrograph, preprocessed at their own scale."""

@@ -1,4 +1,4 @@
-"""The console: drpnet pick, threshold, evaluate, simulate, train."""
+"""The console: drpnet pick, threshold, evaluate, simulate, train, download, import-matlab."""
 
 import logging
 import os
@@ -32,9 +32,25 @@ def user_errors() -> Iterator[None]:
     except InputError as error:
         sys.stderr.write(f"error: {' '.join(str(error).splitlines())}\n")
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run a pick again to go on, a training with resume=RUN/checkpoints/last.ckpt\n")
+    except KeyboardInterrupt as stop:
+        how = str(stop) or "run a pick again to go on, a training with resume=RUN/checkpoints/last.ckpt"
+        sys.stderr.write(f"interrupted; {how}\n")
         raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise  # whoever read our output has gone: typer ends quietly
+    except OSError as error:
+        logging.getLogger(__name__).debug("unexpected", exc_info=error)
+        place = error.filename2 or error.filename or "input or output"
+        sys.stderr.write(f"error: {place}: {error.strerror or error}; check the path, its permissions and free space\n")
+        raise SystemExit(2) from None
+
+
+def _path(text: str) -> Path:
+    """A path from the command line; the empty text that an unset shell variable leaves would mean the current folder."""
+    with user_errors():
+        if not text.strip():
+            raise InputError("a path on the command line is empty; name the file or folder ('.' is the current folder)")
+    return Path(text)
 
 
 def run_script(main: Callable[[], Any]) -> None:
@@ -81,7 +97,9 @@ def pick(
     micrographs: Annotated[
         str, typer.Argument(help="A folder, a quoted glob ('mics/*.mrc') or a RELION micrographs .star")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the picks; running again continues there")],
+    out: Annotated[
+        Path, typer.Option(parser=_path, metavar="PATH", help="Folder for the picks; running again continues there")
+    ],
     diameter: Annotated[float, typer.Option(help="Longest dimension of the particle in Angstrom")],
     pixel_size: Annotated[float | None, typer.Option(help="Angstrom per pixel, when the files do not say it")] = None,
     weights: Annotated[
@@ -140,7 +158,7 @@ def pick(
 
 @app.command(epilog="Example: **drpnet threshold picks --at 0.3**")
 def threshold(
-    folder: Annotated[Path, typer.Argument(help="The --out folder of drpnet pick")],
+    folder: Annotated[Path, typer.Argument(parser=_path, help="The --out folder of drpnet pick")],
     at: Annotated[str, typer.Option(help="Figure of merit to cut at, 0 to 1, or 'all'")],
 ) -> None:
     """Cut picked micrographs at another threshold, without picking again."""
@@ -155,9 +173,9 @@ def threshold(
 @app.command(epilog="Example: **drpnet evaluate picks my_labels/ --diameter-px 108**")
 def evaluate(
     picks: Annotated[
-        Path, typer.Argument(help="Folder of picks (.star, .box ...) or one particles .star, of any picker")
+        Path, typer.Argument(parser=_path, help="Folder of picks (.star, .box ...) or one particles .star, of any picker")
     ],
-    truth: Annotated[Path, typer.Argument(help="The labels, likewise")],
+    truth: Annotated[Path, typer.Argument(parser=_path, help="The labels, likewise")],
     radius_px: Annotated[
         float | None, typer.Option(help="A pick is true within this distance of a label, in pixels")
     ] = None,
@@ -167,9 +185,16 @@ def evaluate(
     rule: Annotated[str, typer.Option(help="Matching rule: common = one to one within the radius, pooled")] = "common",
     border_px: Annotated[float, typer.Option(help="Picks and labels this close to an edge do not count")] = 0.0,
     micrographs: Annotated[
-        Path | None, typer.Option(help="Folder of the micrographs, whose sizes --border-px needs")
+        Path | None,
+        typer.Option(
+            parser=_path,
+            metavar="PATH",
+            help="Folder of the micrographs: their sizes, for --border-px and to refuse labels outside",
+        ),
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the result here")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", parser=_path, metavar="PATH", help="Also write the result here")
+    ] = None,
 ) -> None:
     """Score picks against labels: precision, recall, F-measure, average precision."""
     with user_errors():
@@ -195,7 +220,7 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 def simulate(
     context: typer.Context,
     preset: Annotated[str, typer.Argument(help="A name in conf/simulation: trpv1, beta_galactosidase, general")],
-    out: Annotated[Path, typer.Option(help="Folder to write")],
+    out: Annotated[Path, typer.Option(parser=_path, metavar="PATH", help="Folder to write")],
 ) -> None:
     """Simulate micrographs with known particles; further arguments KEY=VALUE change the parameters."""
     with user_errors():
@@ -203,10 +228,44 @@ def simulate(
         from drpnet.simulate import simulate as run
         from drpnet.simulation.parameters import SimulationParameters
 
+        for argument in context.args:
+            if not re.match(r"[\w.]+=", argument):
+                raise InputError(f"{argument!r} is no parameter; give KEY=VALUE, for example micrographs=5")
         base = [f"simulation@dataset.simulation={preset}", "dataset=simulated_trpv1"]
-        changes = [f"dataset.simulation.{argument}" for argument in context.args]
+        changes = [f"++dataset.simulation.{argument}" for argument in context.args]
         run(build(SimulationParameters, compose_config("train", base + changes).dataset.simulation), out)
     typer.echo(f"wrote {out / 'micrographs'}, {out / 'particles.star'} and {out / 'micrographs.star'}")
+
+
+@app.command(
+    context_settings=_PASS_ON, epilog="Example: **drpnet download empiar10005 --subset micrographs:150**"
+)
+def download(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A data set of conf/dataset: empiar10005, empiar10017, empiar10061")],
+    subset: Annotated[
+        str, typer.Option(help="coords, micrographs:N (the first N that have coordinates, with them) or all")
+    ] = "all",
+    root: Annotated[Path | None, typer.Option(help="Folder instead of the data set's own below DRPNET_DATA")] = None,
+    workers: Annotated[int, typer.Option(help="Files at a time")] = 4,
+) -> None:
+    """Download micrographs and coordinates from the archive; again after an interruption to go on.
+
+    Movies and particle stacks stay there. Further arguments KEY=VALUE change the archive's facts (url=MIRROR).
+    """
+    overrides = [f"dataset={name}", *([] if root is None else [f"dataset.root={_quoted(root)}"])]
+    overrides += [f"++dataset.archive.{argument}" for argument in context.args]
+    with user_errors():
+        from drpnet.download.record import size_text
+        from drpnet.download.run import download as run
+        from drpnet.schema import compose_config, dataset_facts
+
+        dataset = dataset_facts(compose_config("train", overrides).dataset)
+        if dataset.archive is None:
+            raise InputError(f"{name} is in no archive; use empiar10005, empiar10017 or empiar10061")
+        done = run(dataset, dataset.archive, subset, workers)
+    came = f"{done.fetched} of them came now" if done.fetched else "nothing was left to fetch"
+    typer.echo(f"{dataset.root} has all {done.files} files, {size_text(done.bytes)}; {came}")
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False, epilog="Example: **drpnet train experiment=trpv1_fcrn**")
@@ -217,9 +276,35 @@ def train(context: typer.Context) -> None:
     from drpnet.schema import conf_folder, register
 
     register()
-    sys.argv = ["drpnet train", *context.args]
-    entry = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
-    run_script(entry(run_training))
+    program = sys.argv[0]
+
+    def main(config) -> float:
+        # in these words Lightning starts a process for each further device
+        sys.argv = [program, "train", *context.args]
+        return run_training(config)
+
+    sys.argv = ["drpnet train", *context.args]  # what Hydra reads
+    run_script(hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(main))
+
+
+@app.command(epilog="Example: **drpnet import-matlab cnet_1.mat --out cnet_1.safetensors**")
+def import_matlab(
+    network: Annotated[Path, typer.Argument(help="models/cnet_1.mat of the authors' release (MATLAB v7.3)")],
+    out: Annotated[Path, typer.Option(help="File to write, NAME.safetensors")],
+) -> None:
+    """Turn the first network that DRPnet's authors published into weights for drpnet pick.
+
+    You fetch the file yourself, from github.com/Electron-Microscopy-Core/DRPnet. It is the authors', **for academic use
+    only**, and so is what this command writes: see the LICENSE that lies beside theirs. No MATLAB is needed. Their second
+    network was never published, hence *--no-classifier*; --diameter is their box, e.g. 140 px = 248 Angstrom for
+    EMPIAR-10017.
+    """
+    with user_errors():
+        from drpnet.import_matlab import import_matlab as run
+
+        run(network, out)
+    typer.echo(f"wrote {out}, for academic use only under the authors' licence; to run the released pipeline with it:")
+    typer.echo(f"drpnet pick MICROGRAPHS --out picks --diameter BOX --profile released --weights {out} --no-classifier")
 
 
 def _version(value: bool) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from drpnet.config import PRESETS
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
+from drpnet.io.paths import MANIFEST
 from drpnet.io.picks import (
     Candidates,
     ParticleTable,
@@ -20,9 +21,9 @@ from drpnet.io.picks import (
     write_particles_star,
 )
 
-MANIFEST = "run.json"
 CANDIDATES = "candidates"
 PIXEL_SIZE = "rlnMicrographPixelSize"
+_RECORD = {"name", "path", "tree", "stem", "shape", "pixel_size", "optics", "ctf"}
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,17 @@ def read_manifest(out: Path) -> dict[str, Any]:
         for key, kind in (("parameters", dict), ("micrographs", list)):
             if not isinstance(manifest[key], kind):
                 raise TypeError(f"{key!r} is no {kind.__name__}")
+        for record in manifest["micrographs"]:
+            if lacking := _RECORD - set(record):
+                raise KeyError(min(lacking))
+            height, width = record["shape"]
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{out} holds no {MANIFEST}; give the --out folder of a `drpnet pick`") from None
     except (ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"{path} is not a manifest of drpnet ({reason}); pick into a new folder") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check it, or pick into a new folder") from None
     return manifest
 
 
@@ -91,7 +98,7 @@ def cut(out: Path, threshold: float) -> Cut:
     picks: dict[str, int] = {}
     index, tables, total = [], [], 0
     for record, group in zip(records, groups, strict=True):
-        found = read_candidates_star(candidates_path(out, record["tree"], record["stem"]))
+        found = _candidates(candidates_path(out, record["tree"], record["stem"]))
         total += len(found.centres)
         kept = kept_candidates(found, threshold, box, record["shape"])
         centres, merit = found.centres[kept], found.figure_of_merit[kept]
@@ -104,6 +111,16 @@ def cut(out: Path, threshold: float) -> Cut:
     write_particles_star(out / "particles.star", tables, optics)
     write_manifest(out, {**manifest, "threshold": threshold, "picks": sum(picks.values())})
     return Cut(threshold, picks, total)
+
+
+def _candidates(path: Path) -> Candidates:
+    remedy = "run the same `drpnet pick` again to mend it"
+    if not path.is_file():
+        raise InputError(f"{path} is missing; {remedy}")
+    try:
+        return read_candidates_star(path)
+    except InputError as error:
+        raise InputError(f"{error}; delete that file and {remedy}") from None
 
 
 def kept_candidates(

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
-from drpnet.io.coordinates import Coordinates, read_coordinate_set
+from drpnet.io.coordinates import Coordinates, is_inside, read_coordinate_set, require_inside
 from drpnet.io.labels import read_labels
+from drpnet.io.paths import MANIFEST
 from drpnet.matching import (
     average_precision,
     best_threshold,
@@ -53,8 +54,10 @@ def evaluate(
     Micrographs that only one side knows are left out and listed under `not_picked` and `not_labelled`; a
     file without picks counts as a picked micrograph. With `border_px` above 0 picks and labels closer to an
     edge are dropped before matching; micrograph sizes come from the folder `micrographs`, else run.json
-    among the picks, else a neighbouring folder named micrographs. `note` says, for picks of `drpnet pick`,
-    which classifier made them. Raises InputError, also when no micrograph is on both sides.
+    among the picks, else a neighbouring folder named micrographs. Labels outside a micrograph of known size are an
+    InputError, picks outside are counted under `picks_outside`; `sizes_known` says for how many micrographs.
+    `note` says, for picks of `drpnet pick`, which classifier made them. Raises InputError, also when no micrograph
+    is on both sides.
     """
     check_radius(radius_px)
     if not (math.isfinite(border_px) and border_px >= 0):
@@ -72,13 +75,23 @@ def evaluate(
         name: Field(picked[key].centres, picked[key].scores, labelled[name].centres, radius_px)
         for key, name in pairs.items()
     }
+    shapes = micrograph_shapes(list(fields), picks, truth, micrographs, required=border_px > 0)
+    for name, shape in shapes.items():
+        _check_labels(labelled[name], shape, name, truth)
+    outside = {name: int((~is_inside(fields[name].picks, shape)).sum()) for name, shape in shapes.items()}
     if border_px > 0:
-        shapes = micrograph_shapes(list(fields), picks, truth, micrographs)
+        for name, shape in shapes.items():
+            if 2 * border_px >= min(shape):
+                raise InputError(
+                    f"the border of {border_px:g} px leaves nothing of {name} ({shape[0]} x {shape[1]} px); give less"
+                )
         fields = {name: _inside(field, shapes[name], border_px) for name, field in fields.items()}
     result = score_micrographs(fields, rule)
     result["border_px"] = float(border_px)
     result["not_picked"] = sorted(set(labelled) - set(pairs.values()))
     result["not_labelled"] = sorted(set(picked) - set(pairs))
+    result["picks_outside"] = {name: count for name, count in outside.items() if count}
+    result["sizes_known"] = len(shapes)
     result["note"] = picker_note(picks)
     return result
 
@@ -150,20 +163,41 @@ def _summary(
 
 
 def pair_names(picked: Sequence[str], labelled: Sequence[str]) -> dict[str, str]:
-    """Which name of the picks is which of the labels: equal names, then stems found once on each side."""
-    pairs = {name: name for name in picked if name in set(labelled)}
-    left = [name for name in picked if name not in pairs]
-    right = [name for name in labelled if name not in pairs]
-    left_stems, right_stems = ([Path(name).name for name in side] for side in (left, right))
-    for name, stem in zip(left, left_stems, strict=True):
-        if left_stems.count(stem) == right_stems.count(stem) == 1:
-            pairs[name] = right[right_stems.index(stem)]
+    """Which name of the picks is which of the labels.
+
+    Equal names, then stems found once on each side, then, of several with one stem, those whose folders agree as far
+    as both tell them, with only one on the other side.
+    """
+    known = set(labelled)
+    pairs = {name: name for name in picked if name in known}
+    left, right = (_by_stem([name for name in names if name not in pairs]) for names in (picked, labelled))
+    for stem, names in left.items():
+        others = right.get(stem, [])
+        alone = len(names) == len(others) == 1
+        for name in names:
+            agreeing = [other for other in others if alone or _agree(name, other)]
+            if len(agreeing) == 1 and (alone or sum(_agree(one, agreeing[0]) for one in names) == 1):
+                pairs[name] = agreeing[0]
     return pairs
+
+
+def _by_stem(names: Sequence[str]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name in names:
+        grouped.setdefault(Path(name).name, []).append(name)
+    return grouped
+
+
+def _agree(name: str, other: str) -> bool:
+    """Whether one "<folder>/<stem>" is the end of the other."""
+    parts, others = Path(name).parts, Path(other).parts
+    shared = min(len(parts), len(others))
+    return parts[-shared:] == others[-shared:]
 
 
 def picker_note(picks: Path) -> str | None:
     """What run.json among the picks says of how they were made; None for picks of another program."""
-    run = (picks if picks.is_dir() else picks.parent) / "run.json"
+    run = (picks if picks.is_dir() else picks.parent) / MANIFEST
     try:
         note = json.loads(run.read_text(encoding="utf-8"))["note"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -176,6 +210,15 @@ def _inside(field: Field, shape: tuple[int, int], border: float) -> Field:
     scores = None if field.scores is None else np.asarray(field.scores)[kept]
     truth = field.truth[outside_border(field.truth, shape, border)]
     return Field(field.picks[kept], scores, truth, field.radius_px)
+
+
+def _check_labels(labels: Coordinates, shape: tuple[int, int], name: str, truth: Path) -> None:
+    """Raise InputError when labels lie outside their micrograph: they would all count as missed."""
+    try:
+        require_inside(labels.centres, shape, f"{labels.source or truth}, micrograph {name}")
+    except InputError as error:
+        remedy = "bring the labels into its pixels, or name the right micrographs with --micrographs"
+        raise InputError(f"{error} {remedy}") from None
 
 
 def _check_rule(rule: str) -> None:
@@ -214,6 +257,12 @@ def print_evaluation(
         if names := result[key]:
             listed = ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
             console.print(f"[bold yellow]LEFT OUT, {text}: {len(names)} micrographs:[/] {escape(listed)}")
+    if outside := result.get("picks_outside"):
+        console.print(
+            f"[bold yellow]OUTSIDE: {sum(outside.values())} picks lie outside their micrographs[/] "
+            f"({len(outside)} micrographs, first {escape(next(iter(outside)))}); "
+            "are they of a binned or flipped frame?"
+        )
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from drpnet.errors import InputError
 from drpnet.peaks import suppress_neighbours
-from drpnet.preprocess import clip_outliers, rescale
+from drpnet.preprocess import clip_outliers, rescale, without_offset
 
 DIAMETER_PX = 16.0
 """Particle diameter in the frame that is filtered."""
@@ -63,7 +63,7 @@ def blob_answer(
     Also returns the image pixels per reduced pixel along (y, x); there `diameter_px` becomes 16 px or less.
     """
     factor = max(1.0, diameter_px / DIAMETER_PX)
-    small, scale = rescale(image, 1.0, factor)
+    small, scale = rescale(without_offset(image), 1.0, factor)
     small = clip_outliers(small, 5.0).astype(np.float64)
     # the truncated kernel does not sum to zero exactly, so the grey level would leak into the answer
     small -= small.mean()

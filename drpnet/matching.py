@@ -37,6 +37,10 @@ class ScoredCurve:
     f_measure: np.ndarray
 
 
+FARTHEST = 1e9
+"""Pixels; what is farther off is no position, and its square no number."""
+
+
 def _checked(centres: np.ndarray, what: str) -> np.ndarray:
     array = np.asarray(centres, float)
     array = array.reshape(-1, 2) if array.size == 0 else array
@@ -45,12 +49,16 @@ def _checked(centres: np.ndarray, what: str) -> np.ndarray:
     if not np.isfinite(array).all():
         bad = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise InputError(f"{what} number {bad + 1} has no finite position (NaN or infinite); remove that row")
+    if (np.abs(array) > FARTHEST).any():
+        bad = int(np.flatnonzero((np.abs(array) > FARTHEST).any(axis=1))[0])
+        y, x = array[bad]
+        raise InputError(f"{what} number {bad + 1} is at x {x:g}, y {y:g}, which is no pixel; remove that row")
     return array
 
 
 def check_radius(radius: float) -> float:
     """The radius in px if a match can happen within it; InputError unless it is above 0 and finite."""
-    if not (np.isfinite(radius) and radius > 0):
+    if not 0 < radius <= FARTHEST:
         raise InputError(
             f"the matching radius is {radius}; give pixels above 0, usually half the particle diameter"
         )

@@ -146,7 +146,8 @@ def _build(
         if architecture["name"] not in ARCHITECTURES:
             raise InputError(
                 f"{path} was trained with the network {architecture['name']}, which is not part of drpnet; "
-                f"name it: python pick.py +network.{part}._target_={architecture['name']} ..."
+                f"name it, with its arguments: pick.py +network.{part}._target_={architecture['name']}"
+                + (f", train.py +fcrn_network._target_={architecture['name']}" if part == "fcrn" else "")
             )
         given = ARCHITECTURES[architecture["name"]](**architecture["arguments"])
     prefix = f"{part}."

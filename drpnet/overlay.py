@@ -8,20 +8,25 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from drpnet.io.atomic import write_bytes
-from drpnet.preprocess import correct_illumination, rescale
+from drpnet.preprocess import centre_and_spread, correct_illumination, rescale, without_offset
 
 GREEN, RED, YELLOW, CYAN = (64, 220, 96), (255, 80, 72), (255, 208, 40), (80, 200, 255)
 EDGE = 1200
+DARKEST, BRIGHTEST = -5.0, 4.0
+"""Robust deviations from the median that become black and white."""
 
 
 def to_picture(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, float]:
-    """An 8-bit view (h, w) of a micrograph, evenly lit and low-passed, and its scale (px per px)."""
+    """An 8-bit view (h, w) of a micrograph, evenly lit and low-passed, and its scale (px per px).
+
+    Ice and carbon take no part in the contrast, so that particles beside them stay visible.
+    """
     factor = max(1.0, max(image.shape) / EDGE)
-    small, scale = rescale(image, 1.0, factor)
-    even = correct_illumination(small, 2 * diameter_px / factor)
+    small, scale = rescale(without_offset(image), 1.0, factor)
+    even = correct_illumination(small, 2 * diameter_px / factor, 4.0)
     blurred = ndimage.gaussian_filter(even, max(0.5, diameter_px / factor / 20))
-    low, high = np.percentile(blurred, [0.5, 99.5])
-    grey = np.clip((blurred - low) / max(high - low, 1e-9), 0, 1) * 255
+    median, spread = centre_and_spread(blurred)
+    grey = np.clip(((blurred - median) / spread - DARKEST) / (BRIGHTEST - DARKEST), 0, 1) * 255
     return grey.astype(np.uint8), scale[0]
 
 

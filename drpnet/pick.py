@@ -2,6 +2,9 @@
 
 import hashlib
 import logging
+import math
+import os
+import re
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +20,7 @@ from drpnet.config import PreprocessConfig
 from drpnet.cut import Cut, cut, parse_threshold, read_manifest, write_manifest
 from drpnet.errors import InputError
 from drpnet.io.find import MicrographEntry, MicrographList, find_micrographs
+from drpnet.io.paths import MANIFEST
 from drpnet.model import Model, find_weights, load_model, save_model
 from drpnet.picking import Job, is_picked, load, pick_all, redraw
 from drpnet.progress import bar, console
@@ -49,6 +53,7 @@ def pick(settings: PickSchema) -> PickResult:
     model = prepare_model(settings)
     out = Path(settings.out)
     records = claim(out, identity(settings))
+    require_same_places(out, found, records)
     todo = [entry for entry in found.entries if not is_picked(out, entry, records)]
     if len(todo) < len(found.entries):
         before = len(found.entries) - len(todo)
@@ -79,12 +84,16 @@ Records = dict[Path, dict[str, Any]]
 def pick_and_record(
     model: Model, job: Job, todo: list[MicrographEntry], device: str, records: Records, note: str
 ) -> list[tuple[str, str]]:
-    """Pick what is to do and keep run.json up to date, even when broken off; returns the failures."""
+    """Pick what is to do and keep run.json up to date, even when broken off; returns the failures.
+
+    It is written before the first micrograph, too: a later search knows the folder by it.
+    """
     failures: list[tuple[str, str]] = []
 
     def save() -> None:
         write_manifest(Path(job.settings.out), manifest(job.settings, records, failures, note))
 
+    save()
     saved = time.time()
     try:
         with bar() as progress:
@@ -106,11 +115,16 @@ def pick_and_record(
 
 def check(settings: PickSchema) -> None:
     """Raise InputError for settings that cannot work."""
+    for name in ("micrographs", "out"):
+        if not getattr(settings, name).strip():
+            raise InputError(f"{name} is empty; name the folder ('.' is the current one)")
+    if re.search("[\"'\n\r]", settings.out):
+        raise InputError(f"out is {settings.out!r}: STAR files hold no quote and no line break; take another name")
     for name in ("particle_diameter", "pixel_size", "box_size", "adapt", "workers"):
         value = getattr(settings, name)
-        if value is not None and not value > 0:
-            raise InputError(f"{name} is {value}; it must be above 0")
-    if settings.min_distance is not None and not settings.min_distance >= 0:
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"{name} is {value}; it must be a number above 0")
+    if settings.min_distance is not None and not 0 <= settings.min_distance < math.inf:
         raise InputError(f"min_distance is {settings.min_distance}; give Angstrom, 0 or more")
     if settings.adapt is not None and not settings.classifier:
         raise InputError("adapt trains a classifier, but none was asked for; leave one of the two away")
@@ -138,9 +152,12 @@ def claim(out: Path, parameters: dict[str, Any]) -> Records:
     """Start or continue a pick folder; InputError when other settings made what lies there."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a folder for the picks")
-    if not (out / "run.json").exists():
+    if not (out / MANIFEST).exists():
         return {}
     before = read_manifest(out)
+    if not before["micrographs"] and before["parameters"] != parameters:
+        (out / ADAPTED).unlink(missing_ok=True)  # a run that picked nothing binds nobody
+        return {}
     for key in parameters:
         old, new = before["parameters"].get(key), parameters[key]
         if old != new:
@@ -149,6 +166,20 @@ def claim(out: Path, parameters: dict[str, Any]) -> Records:
                 "that folder away (the threshold alone: drpnet threshold)"
             )
     return {Path(record["tree"]) / record["stem"]: record for record in before["micrographs"]}
+
+
+def require_same_places(out: Path, found: MicrographList, records: Records) -> None:
+    """Raise InputError for a micrograph that is picked already under another name: its particles would count twice."""
+    places: dict[str, list[Path]] = {}
+    for place, record in records.items():
+        places.setdefault(os.path.realpath(record["path"]), []).append(place)
+    for entry in found.entries:
+        before = places.get(os.path.realpath(entry.path))
+        if before and entry.tree / entry.stem not in before:
+            raise InputError(
+                f"{out} holds the picks of {entry.path} as {before[0]}, now they would be {entry.tree / entry.stem}; "
+                "give the micrographs as before (the same folder, glob or star) or choose another --out"
+            )
 
 
 def choose_device(name: str) -> str:

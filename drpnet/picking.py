@@ -1,12 +1,17 @@
 """Picking micrographs one by one, in this process or in several."""
 
+import errno
 import logging
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ from drpnet.cut import PIXEL_SIZE, candidates_path, kept_candidates
 from drpnet.errors import InputError
 from drpnet.io.find import MicrographEntry, MicrographList
 from drpnet.io.micrographs import read_micrograph
+from drpnet.io.paths import OVERLAYS
 from drpnet.io.picks import Candidates, read_candidates_star, write_candidates_star
 from drpnet.model import Model
 from drpnet.overlay import CYAN, draw_picks, save_picture
@@ -59,7 +65,7 @@ def is_picked(out: Path, entry: MicrographEntry, records: dict[Path, Record]) ->
     record = records.get(entry.tree / entry.stem)
     if record is None or not candidates_path(out, str(entry.tree), entry.stem).is_file():
         return False
-    if record["path"] != os.path.abspath(entry.path):
+    if os.path.realpath(record["path"]) != os.path.realpath(entry.path):
         raise InputError(
             f"{out} holds the picks of {record['path']} under the name of {os.path.abspath(entry.path)}; "
             "choose another --out"
@@ -131,7 +137,7 @@ def draw(job: Job, record: Record, image: np.ndarray, found: Candidates) -> None
 
 def overlay_path(job: Job, record: Record) -> Path:
     """Where the picture of a micrograph lies."""
-    return job.out / "overlays" / record["tree"] / f"{record['stem']}.png"
+    return job.out / OVERLAYS / record["tree"] / f"{record['stem']}.png"
 
 
 def redraw(job: Job, records: list[Record]) -> None:
@@ -162,54 +168,88 @@ def pick_all(model: Model, job: Job, todo: list[MicrographEntry], device: str) -
                 yield entry, None, _problem(entry, error)
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""No other micrograph can be written either."""
+
+
 def _problem(entry: MicrographEntry, error: Exception) -> str:
-    """What went wrong with one micrograph, in a line; a defect of drpnet says so and is traced in the log."""
+    """What went wrong with one micrograph, in a line; a defect of drpnet says so and is traced in the log.
+
+    Raises InputError for what will go wrong with every other one.
+    """
+    if isinstance(error, OSError) and error.errno in FULL:
+        raise InputError(
+            f"{entry.path}: {error.strerror} ({error.filename or 'output'}); free some space and run the same command "
+            "again to go on"
+        ) from None
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return f"{entry.path} does not fit into memory; use fewer --workers or --device cpu"
     if isinstance(error, OSError):
-        return f"{entry.path}: {error.strerror or error} ({error.filename or 'input or output'})"
+        return f"{entry.path}: {error.strerror or error} ({error.filename2 or error.filename or 'input or output'})"
     log.debug("unexpected", exc_info=error)
     reason = " ".join(str(error).split())[:200]
     return f"{entry.path}: unexpected {type(error).__name__}: {reason}; please report it"
 
 
-_worker: tuple[Picker, Job] | None = None
+_worker: tuple[Picker, Job, Event] | None = None
 
 
-def _start_worker(model: Model, job: Job, device: str, threads: int) -> None:
+def _start_worker(model: Model, job: Job, device: str, threads: int, stop: Event) -> None:
     global _worker
     torch.set_num_threads(threads)
-    _worker = Picker(model, device), job
+    _worker = Picker(model, device), job, stop
 
 
 def _work(entry: MicrographEntry) -> Record:
     assert _worker is not None
-    picker, job = _worker
+    picker, job, stop = _worker
+    if stop.is_set():
+        raise CancelledError
     return pick_one(picker, entry, job)
 
 
 def _pick_in_workers(
     model: Model, job: Job, todo: list[MicrographEntry], device: str, workers: int
 ) -> Iterator[Outcome]:
-    """Each worker process has its own copy of the networks and its share of the processor's cores."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker, (model, job, device, threads)
-    )
+    """Each worker process has its own copy of the networks and its share of the processor's cores.
+
+    A Ctrl-C ends only this process at once; a worker ends its micrograph and does not take another.
+    """
+    threads = max(1, torch.get_num_threads() // workers)
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (model, job, device, threads, stop))
     try:
-        futures: dict[Future[Record], MicrographEntry] = {pool.submit(_work, entry): entry for entry in todo}
+        with _interrupts_ignored():  # which the workers that start here inherit
+            futures: dict[Future[Record], MicrographEntry] = {pool.submit(_work, entry): entry for entry in todo}
         for future in as_completed(futures):
             entry = futures[future]
             try:
                 yield entry, future.result(), ""
             except BrokenProcessPool:
-                raise InputError(
-                    f"a worker process died (killed, or out of memory?) with {workers} workers; "
-                    "run the same command again to go on, with fewer --workers"
-                ) from None
+                raise
             except Exception as error:
                 yield entry, None, _problem(entry, error)
+    except BrokenProcessPool:  # while micrographs are handed out, too: a worker can die at its start
+        raise InputError(
+            f"a worker process died (killed, or out of memory?) with {workers} workers; "
+            "run the same command again to go on, with fewer --workers"
+        ) from None
     finally:
+        stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment; only a main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

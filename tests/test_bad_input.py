@@ -1,5 +1,6 @@
 """A user's mistakes, through the console: one line that names file, value and remedy; never a traceback."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from drpnet import schema
-from drpnet.cli import app
+from drpnet.cli import app, user_errors
 from drpnet.io.coordinates import read_coordinates
 from drpnet.io.micrographs import write_micrograph
 from drpnet.model import Model, save_model
@@ -133,23 +134,32 @@ BAD = {
 
 @pytest.mark.filterwarnings("ignore:Data array contains NaN")
 @pytest.mark.parametrize("spoil", BAD, ids=lambda f: f.__name__)
-def test_a_bad_micrograph_alone_and_among_others(capsys, tmp_path, weights, image, folder, spoil):
+def test_a_bad_micrograph_alone(capsys, tmp_path, weights, image, spoil):
     bad = tmp_path / "bad.mrc"
     spoil(bad, image)
     complaint(pick(capsys, weights, bad), bad, *BAD[spoil])
 
-    (folder / "bad.mrc").write_bytes(bad.read_bytes())
-    write_micrograph(folder / "later.mrc", image[::-1], PIXEL_SIZE)
+
+@pytest.mark.filterwarnings("ignore:Data array contains NaN")
+def test_bad_micrographs_among_others(capsys, tmp_path, weights, image, folder):
+    bad = {folder / f"{spoil.__name__}.mrc": words for spoil, words in BAD.items()}
+    for spoil, path in zip(BAD, bad, strict=True):
+        spoil(path, image)
+    write_micrograph(folder / "zz_later.mrc", image[::-1], PIXEL_SIZE)
     out = tmp_path / "picks"
     status, text = pick(capsys, weights, folder, "--out", out)
     assert status == 1 and "Traceback" not in text
     told = [line for line in text.splitlines() if line.startswith("not picked ")]
-    assert len(told) == 1 and all(str(word) in told[0] for word in (folder / "bad.mrc", *BAD[spoil]))
-    assert sorted(path.name for path in out.glob("*_autopick.star")) == ["good_autopick.star", "later_autopick.star"]
+    assert len(told) == len(bad)
+    for path, words in bad.items():
+        assert sum(all(str(word) in line for word in (path, *words)) for line in told) == 1
+    picked = ["good_autopick.star", "zz_later_autopick.star"]
+    assert sorted(path.name for path in out.glob("*_autopick.star")) == picked
     # mended, the same command picks what was left
-    write_micrograph(folder / "bad.mrc", image, PIXEL_SIZE)
+    for path in bad:
+        write_micrograph(path, image, PIXEL_SIZE)
     assert pick(capsys, weights, folder, "--out", out)[0] == 0
-    assert (out / "bad_autopick.star").is_file()
+    assert len(list(out.glob("*_autopick.star"))) == len(bad) + 2
 
 
 def test_a_given_pixel_size_replaces_a_missing_one(capsys, tmp_path, weights, image):
@@ -164,10 +174,15 @@ def test_a_given_pixel_size_replaces_a_missing_one(capsys, tmp_path, weights, im
         (("--diameter", 10), ("good.mrc", "10 Angstrom", "2.0 px", "--diameter")),
         (("--diameter", -5), ("particle_diameter", "-5", "above 0")),
         (("--diameter", "nan"), ("particle_diameter", "nan", "above 0")),
+        (("--diameter", "inf"), ("particle_diameter", "inf", "a number")),
         (("--pixel-size", 0), ("pixel_size", "0", "above 0")),
+        (("--pixel-size", "inf"), ("pixel_size", "inf", "a number")),
         (("--workers", 0), ("workers", "0", "above 0")),
         (("--box-size", -2), ("box_size", "-2", "above 0")),
         (("--min-distance", -1), ("min_distance", "-1", "0 or more")),
+        (("--min-distance", "inf"), ("min_distance", "inf", "Angstrom")),
+        (("--out", "it's"), ("it's", "quote", "another name")),
+        (("--out", ""), ("empty", "name the file or folder")),
         (("--threshold", "high"), ("threshold", "'high'", "0 to 1")),
         (("--threshold", 1.5), ("threshold", "'1.5'", "0 to 1")),
         (("--preset", "loose"), ("preset", "'loose'", "balanced")),
@@ -186,6 +201,7 @@ def test_micrographs_that_are_not_there(capsys, tmp_path, weights):
     complaint(pick(capsys, weights, tmp_path / "nowhere"), tmp_path / "nowhere", "does not exist")
     complaint(pick(capsys, weights, tmp_path / "nothing"), tmp_path / "nothing", "no micrographs")
     complaint(pick(capsys, weights, tmp_path / "*.mrc"), "*.mrc", "matches no file")
+    complaint(pick(capsys, weights, ""), "micrographs", "empty", "name the folder")
     star = tmp_path / "micrographs.star"
     star.write_text("data_\n\nloop_\n_rlnMicrographName #1\nMicrographs/gone.mrc\n")
     complaint(pick(capsys, weights, star), star, "Micrographs/gone.mrc")
@@ -217,6 +233,8 @@ def test_a_folder_that_holds_other_picks(capsys, tmp_path, weights, folder, imag
     complaint(pick(capsys, weights, folder, "--out", out), out / "run.json", "new folder")
     complaint(drpnet(capsys, "threshold", tmp_path / "mics", "--at", 0.5), "run.json", "drpnet pick")
     complaint(pick(capsys, weights, folder, "--out", folder / "good.mrc"), folder / "good.mrc", "folder")
+    below = folder / "good.mrc" / "picks"
+    complaint(pick(capsys, weights, folder, "--out", below), below, "Not a directory", "check the path")
 
 
 def test_a_micrograph_without_picks_gives_a_valid_star(capsys, tmp_path, weights, folder):
@@ -242,10 +260,17 @@ def test_coordinates_of_another_micrograph(capsys, tmp_path, image):
         "limit": 0,
         "first": 0,
     }
-    facts |= {"micrographs": "'micrographs/*.mrc'", "pixel_size": "null", "coordinate_format": "any"}
+    facts |= {"micrographs": "'micrographs/*.mrc'", "pixel_size": "null"}
     overrides = [f"dataset.{key}={value}" for key, value in facts.items()]
-    status, text = script("train.py", *overrides, f"hydra.run.dir={tmp_path / 'run'}")
-    complaint((status, text), "x 900", "128 x 128", "another micrograph")
+    from drpnet.train import train  # takes seconds to import
+
+    # what would lie in the run folder of hydra.main
+    overrides += ["logger=none", f"callbacks.checkpoint.dirpath={tmp_path}"]
+    config = schema.compose_config("train", overrides)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop, user_errors():
+        train(config, tmp_path / "run")
+    complaint((int(stop.value.code or 0), capsys.readouterr().err), "x 900", "128 x 128", "another micrograph")
 
 
 def script(name: str, *arguments: str) -> tuple[int, str]:
@@ -283,3 +308,42 @@ def test_coordinates_that_cannot_be_scored(capsys, tmp_path):
     complaint(drpnet(capsys, "evaluate", picks, truth), "--radius-px", "--diameter-px")
     (truth / "b.csv").write_text("x,y\n1,two\n")
     complaint(drpnet(capsys, "evaluate", picks, truth, "--radius-px", 3), truth / "b.csv", "two")
+
+
+def test_a_score_that_would_mean_nothing(capsys, tmp_path, image):
+    labels = tmp_path / "truth"
+    labels.mkdir()
+    (labels / "a.csv").write_text("x,y\n10,20\n")
+    write_micrograph(tmp_path / "micrographs" / "a.mrc", image, PIXEL_SIZE)
+    wide = drpnet(capsys, "evaluate", labels, labels, "--radius-px", 3, "--border-px", 64)
+    complaint(wide, "border of 64 px", "a (128 x 128 px)", "give less")
+    far = tmp_path / "far"
+    far.mkdir()
+    (far / "a.csv").write_text("x,y\n10,1e300\n")
+    complaint(drpnet(capsys, "evaluate", far, labels, "--radius-px", 3), "a: picks number 1", "1e+300", "remove")
+    complaint(drpnet(capsys, "evaluate", labels, "", "--radius-px", 3), "empty", "name the file or folder")
+    into = drpnet(capsys, "evaluate", labels, labels, "--radius-px", 3, "--json", tmp_path / "micrographs")
+    complaint(into, tmp_path / "micrographs", "Is a directory")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["far", "micrographs", "truth"]
+
+
+def test_a_simulation_that_cannot_be(capsys, tmp_path, monkeypatch):
+    def simulate(*arguments):
+        return drpnet(capsys, "simulate", "trpv1", *arguments)
+
+    out = tmp_path / "sim"
+    complaint(simulate("--out", out, "micrographs"), "'micrographs'", "KEY=VALUE")
+    complaint(simulate("--out", out, "dos=3"), "dos", "did you mean dose?")
+    complaint(simulate("--out", out, "snr_range=0.1"), "snr_range", "[1,2]")
+    complaint(simulate("--out", out, "height=x"), "height", "'x'")
+    (tmp_path / "file").touch()
+    small = ("micrographs=1", "height=64", "width=64", "pixel_size=12", "particles_per_micrograph=1")
+    complaint(simulate("--out", tmp_path / "file" / "sim", *small), tmp_path / "file", "check the path")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    complaint(simulate("--out", ".", *small), "current folder", "new folder")
+    (tmp_path / "link").symlink_to("here")
+    monkeypatch.chdir(tmp_path)
+    assert simulate("--out", "link", "dose=7", *small)[0] == 0  # a parameter that the preset does not name
+    assert json.loads((tmp_path / "here" / "simulation.json").read_text())["parameters"]["dose"] == 7
+    assert (tmp_path / "link").is_symlink()

@@ -10,6 +10,7 @@ from drpnet.errors import InputError
 from drpnet.matching import match_one_to_one
 from drpnet.model import Calibration, Model
 from drpnet.networks import FCRN, PatchClassifier
+from drpnet.preprocess import Frame, enlarge, network_frame
 
 RAW = PreprocessConfig(illumination_sigma_diameters=0, standardise=False)
 TWO_A_PIXEL = {"pixel_size": 2.0, "particle_diameter": 80.0}
@@ -114,6 +115,26 @@ def test_negative_stain_picks_are_those_of_the_inverted_image(profile):
     np.testing.assert_allclose(bright.figure_of_merit, dark.figure_of_merit, atol=1e-5)
 
 
+@pytest.mark.parametrize("offset", [1e6, -1e7])
+@pytest.mark.parametrize(
+    "profile",
+    [
+        PreprocessConfig(),
+        PreprocessConfig(stretch_percentiles=[1, 99], stretch_passes=2, mean_level=0.55, eight_bit=True),
+    ],
+)
+def test_a_large_offset_changes_no_pick(profile, offset):
+    """Whole grey levels, which float32 holds at these offsets; averaged there, they would lose their digits."""
+    image = np.round(20 * IMAGE)
+    moved = (image + np.float32(offset)).astype(np.float32)
+    assert (moved - np.float32(offset) == image).all()
+    picker = Picker(Model(DarkSpots(), MeanLogit(), profile))
+    near, far = picker.pick(image, **TWO_A_PIXEL), picker.pick(moved, **TWO_A_PIXEL)
+    assert len(near.centres) >= len(CENTRES)
+    np.testing.assert_array_equal(far.centres, near.centres)
+    np.testing.assert_array_equal(far.figure_of_merit, near.figure_of_merit)
+
+
 @pytest.mark.parametrize("minimum", [0.3, 0.6, 1.5])
 def test_candidates_keep_the_minimum_distance(minimum):
     noise = np.random.default_rng(1).normal(size=(300, 260)).astype(np.float32)
@@ -134,8 +155,8 @@ def test_candidates_keep_the_border():
 @pytest.mark.parametrize("shape", [(300, 256), (301, 257)])
 def test_the_half_size_pass_sees_the_image_at_half_its_size(shape):
     image = dark_blobs(shape, CENTRES[:3], 12)
-    picker = Picker(Model(DarkSpots()))
-    half = picker.half_size_map(image)
+    frame = Frame(image, 1.0, 64.0, (1, 1), half_size_pass=True)
+    half = enlarge(Picker(Model(DarkSpots())).distance_map(network_frame(frame).image), shape)
     assert half.shape == shape
     # 9 px at half size are 18 px of the full one
     kernel = F.avg_pool2d(torch.from_numpy(-image)[None, None], 19, 1, padding=9, count_include_pad=False)
@@ -150,7 +171,9 @@ def test_the_released_profile_makes_the_half_size_pass_for_large_particles():
     image = dark_blobs((400, 400), np.array([[200.0, 180.0]]), 12)
     large = picker.detect(image, pixel_size=1.0, particle_diameter=64)
     assert large.frame.half_size_pass
-    np.testing.assert_array_equal(large.distance_map, picker.half_size_map(large.frame.image))
+    halved = picker.distance_map(network_frame(large.frame).image)
+    assert halved.shape == (200, 200) and large.distance_map.shape == (400, 400)
+    np.testing.assert_array_equal(large.distance_map, enlarge(halved, (400, 400)))
     small = picker.detect(image, pixel_size=1.0, particle_diameter=60)
     assert not small.frame.half_size_pass
     np.testing.assert_array_equal(small.distance_map, picker.distance_map(small.frame.image))

@@ -25,7 +25,10 @@ def test_picking_starts_without_what_it_does_not_need():
     assert fresh(code.format("drpnet.cut", (*HEAVY, "torch", "hydra"))).strip() == "[]"
 
 
-@pytest.mark.parametrize("command", [(), ("pick",), ("threshold",), ("evaluate",), ("simulate",)])
+COMMANDS = [(), ("pick",), ("threshold",), ("evaluate",), ("simulate",), ("download",), ("import-matlab",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example_and_needs_no_torch(command):
     code = (
         "import sys\nfrom drpnet.cli import app\n"

@@ -86,8 +86,28 @@ def test_thresholds():
             parse_threshold(wrong, "balanced")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"parameters": {}, "micrographs": 3}', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"parameters": {}, "micrographs": 3}', "\xff",
+        '{"parameters": {}, "micrographs": [3]}', '{"parameters": {}, "micrographs": [{"name": "a"}]}',
+    ],
+)  # fmt: skip
 def test_a_damaged_run_json_is_named(tmp_path, text):
     (tmp_path / "run.json").write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match="run.json"):
         read_manifest(tmp_path)
+
+
+def test_candidates_that_are_gone_or_damaged_are_named_with_the_remedy(folder):
+    path = candidates_path(folder, "a", "m")
+    path.write_text("data_\n")
+    with pytest.raises(InputError, match=r"a/m_candidates.star.*delete that file and run the same `drpnet pick` again"):
+        cut(folder, 0.4)
+    path.unlink()
+    with pytest.raises(InputError, match=r"a/m_candidates.star is missing; run the same `drpnet pick` again"):
+        cut(folder, 0.4)
+    (folder / "run.json").unlink()
+    (folder / "run.json").mkdir()
+    with pytest.raises(InputError, match=r"run.json cannot be read"):
+        cut(folder, 0.4)

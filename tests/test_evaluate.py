@@ -20,7 +20,9 @@ SUMMARY = {
     "precision", "recall", "f_measure", "average_precision", "picks", "truth",
     "best_threshold", "best_f_measure",
 }  # fmt: skip
-KEYS = SUMMARY | {"rule", "radius_px", "border_px", "per_micrograph", "not_picked", "not_labelled", "note"}
+KEYS = SUMMARY | {"rule", "radius_px", "border_px", "per_micrograph", "not_picked", "not_labelled", "note"} | {
+    "picks_outside", "sizes_known",
+}  # fmt: skip
 
 
 def write_star(path: Path, rows: list[tuple[float, ...]], scores: bool = True) -> None:
@@ -145,6 +147,53 @@ def test_sizes_come_from_the_option_then_the_run_then_the_neighbours(tmp_path):
         counted()
 
 
+def test_labels_outside_their_micrograph_are_refused(tmp_path):
+    """Binned picks scored against unbinned labels, or the other way, must not pass for a bad picker."""
+    picks, truth = tmp_path / "picks", tmp_path / "truth"
+    for name, rows in {"a": [(10, 10, 1)], "b": [(20, 20, 1)]}.items():
+        write_star(picks / f"{name}_autopick.star", rows)
+    write_star(truth / "a.star", [(79.4, -0.4), (3, 59.4)], scores=False)
+    write_star(truth / "b.star", [(3, 3), (30, 60), (200, 3)], scores=False)
+    assert evaluate(picks, truth, radius_px=5)["sizes_known"] == 0
+    sizes = [{"stem": name, "shape": [60, 80]} for name in "ab"]
+    (picks / "run.json").write_text(json.dumps({"micrographs": sizes}))
+    message = r"truth/b\.star, micrograph b: 2 of 3 centres, first x 30, y 60, .* 60 x 80 .*binned or flipped.*--micrographs"
+    for border in (0, 10):
+        with pytest.raises(InputError, match=message):
+            evaluate(picks, truth, radius_px=5, border_px=border)
+    write_particles(tmp_path / "particles.star", [("mics/a.mrc", 10, 10), ("mics/b.mrc", 80, 20)])
+    with pytest.raises(InputError, match=r"particles\.star, micrograph b: 1 of 1 centres"):
+        evaluate(picks, tmp_path / "particles.star", radius_px=5)
+    write_star(truth / "b.star", [(3, 3)], scores=False)
+    assert evaluate(picks, truth, radius_px=5)["sizes_known"] == 2
+
+
+def test_picks_outside_their_micrograph_are_counted_and_said(tmp_path):
+    write_star(tmp_path / "picks" / "a.star", [(10, 10, 1), (90, 10, 1), (10, -2, 1)])
+    write_star(tmp_path / "picks" / "b.star", [(10, 10, 1)])
+    for name in "ab":
+        write_star(tmp_path / "truth" / f"{name}.star", [(10, 10)], scores=False)
+    write_micrograph(tmp_path / "mics" / "a.mrc", np.random.default_rng(0).normal(size=(60, 80)), 1.5)
+    result = evaluate(tmp_path / "picks", tmp_path / "truth", radius_px=5, micrographs=tmp_path / "mics")
+    assert (result["picks_outside"], result["sizes_known"], result["picks"]) == ({"a": 2}, 1, 4)
+    console = Console(width=100, record=True, file=io.StringIO())
+    print_evaluation(result, console=console)
+    assert "OUTSIDE: 2 picks" in " ".join(console.export_text().split())
+
+
+def test_a_size_that_is_a_guess_never_stops_the_scoring(tmp_path):
+    """Two micrographs of one name, a broken one and a foreign run.json: their sizes are unknown."""
+    for name in ("a", "b"):
+        write_star(tmp_path / "picks" / f"{name}.star", [(500, 10, 1)])
+        write_star(tmp_path / "truth" / f"{name}.star", [(500, 10)], scores=False)
+    (tmp_path / "picks" / "run.json").write_text('{"micrographs": [3]}')
+    for tree in ("x", "y"):
+        write_micrograph(tmp_path / "micrographs" / tree / "a.mrc", np.eye(60), 1.5)
+    (tmp_path / "micrographs" / "b.mrc").write_bytes(b"no micrograph")
+    result = evaluate(tmp_path / "picks", tmp_path / "truth", radius_px=5)
+    assert (result["sizes_known"], result["f_measure"]) == (0, 1)
+
+
 def test_names_that_never_meet_are_an_error_naming_both(tmp_path):
     write_star(tmp_path / "picks" / "one.star", [(1, 1, 1)])
     write_star(tmp_path / "truth" / "two.star", [(1, 1, 1)])
@@ -210,6 +259,10 @@ def test_equal_stems_in_two_folders_stay_apart_and_lone_stems_meet():
     assert pair_names(["x/a", "y/a", "b"], ["x/a", "y/a", "b"]) == {"x/a": "x/a", "y/a": "y/a", "b": "b"}
     assert pair_names(["x/a", "b"], ["a", "z/b"]) == {"x/a": "a", "b": "z/b"}
     assert pair_names(["x/a", "y/a"], ["a"]) == {}
+    # the same two folders, seen from the project's root or from the folder of micrographs
+    assert pair_names(["x/a", "y/a"], ["mics/y/a", "mics/x/a"]) == {"x/a": "mics/x/a", "y/a": "mics/y/a"}
+    assert pair_names(["1/x/a", "2/x/a", "y/a"], ["x/a", "y/a"]) == {"y/a": "y/a"}
+    assert pair_names(["x/a", "y/a"], ["z/a", "y/a"]) == {"y/a": "y/a", "x/a": "z/a"}
 
 
 def test_the_table_says_rule_numbers_and_what_was_left_out(sets):

@@ -10,17 +10,17 @@ PACKAGE = Path(__file__).resolve().parents[1] / "drpnet"
 
 # Reading order: a module may import those of lower layers, and of its own layer those named before it.
 LAYERS: list[list[str]] = [
-    ["errors", "config", "io"],
+    ["errors", "config", "archive", "io"],
     [
-        "preprocess", "targets", "patches", "peaks", "selection", "matching", "rules", "calibration",
-        "log_picker", "simulation",
+        "preprocess", "targets", "patches", "floods", "peaks", "selection", "matching", "rules",
+        "calibration", "log_picker", "simulation",
     ],
     ["networks", "model", "cascade", "mining", "metrics"],
     ["samples", "datasets", "datamodules", "modules"],
     [
-        "complaints", "schema", "progress", "provenance", "shapes", "cut", "evaluate", "overlay", "picking",
+        "complaints", "schema", "progress", "download", "provenance", "shapes", "cut", "evaluate", "overlay", "picking",
         "scoring",
-        "figures", "simulate", "train", "pick",
+        "figures", "simulate", "train", "pick", "import_matlab",
     ],
     ["cli"],
 ]  # fmt: skip
@@ -37,11 +37,16 @@ ONLY_IN: dict[str, set[str] | None] = {
     "tensorboard": None,
     "pandas": {"io"},
     "mrcfile": {"io"},
+    "numba": {"floods"},
+    "skimage": None,
     "starfile": {"io"},
     "tifffile": {"io"},
+    "h5py": {"io"},
     "PIL": {"io", "overlay", "figures"},
     "matplotlib": {"figures"},
     "typer": {"cli"},
+    "requests": {"download"},
+    "urllib3": {"download"},
 }
 OUTSIDE = {"conf", "experiments", "notebooks", "tests", "train", "pick"}
 

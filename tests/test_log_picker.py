@@ -68,6 +68,13 @@ def test_contrast_and_brightness_do_not_change_the_result(gain, offset):
     assert np.allclose(same_scores[:6], scores[:6], rtol=2e-3)
 
 
+def test_a_large_offset_changes_no_candidate():
+    image = np.round(20 * discs(PLACES, (260, 281), 15.0, noise=0.5)).astype(np.float32)
+    centres, scores = log_candidates(image, 1.0, 60.0)
+    same, same_scores = log_candidates(image + np.float32(1e7), 1.0, 60.0)
+    assert np.array_equal(same, centres) and np.array_equal(same_scores, scores)
+
+
 @pytest.mark.parametrize("turn", [np.flipud, np.fliplr, np.transpose])
 def test_picks_turn_with_the_image(turn):
     image = discs(PLACES, (270, 270), 15.0, noise=0.5)

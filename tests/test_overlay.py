@@ -18,6 +18,11 @@ def test_a_gradient_of_light_is_evened_out():
     assert abs(float(grey[:, 60:80].mean()) - float(grey[:, 120:140].mean())) < 20
 
 
+def test_a_large_offset_changes_no_grey_level():
+    image = np.round(RNG.normal(0, 5, (1300, 200))).astype(np.float32)
+    assert (to_picture(image + np.float32(1e7), 20)[0] == to_picture(image, 20)[0]).all()
+
+
 def test_circles_are_drawn_around_the_centres_with_the_particle_diameter():
     image = RNG.normal(size=(100, 140)).astype(np.float32)
     bare, drawn = (

@@ -69,7 +69,7 @@ def test_the_wheel_holds_every_module_every_yaml_and_nothing_else(wheel: Path, s
     weights = {path.relative_to(source).as_posix() for path in (source / "drpnet" / "weights").glob("*")}
     conf = {f"drpnet/{path.relative_to(source).as_posix()}" for path in (source / "conf").rglob("*.yaml")}
     assert "drpnet/conf/train.yaml" in conf
-    assert content == code | conf | weights | {"drpnet/conf/__init__.py"}
+    assert content == code | conf | weights | {"drpnet/conf/__init__.py", "drpnet/download/empiar10017.md5"}
     assert wheel.stat().st_size < 20e6
 
 
@@ -130,7 +130,7 @@ def test_a_typo_on_the_command_line_is_an_error(source: Path, override: str) -> 
 def test_the_console_names_its_commands(tmp_path: Path) -> None:
     """The command of this environment, an editable installation when it was made by make."""
     text = good(sys.executable, "-m", "drpnet.cli", "--help", cwd=tmp_path, PYTHONPATH=str(REPOSITORY))
-    assert {"pick", "threshold", "evaluate", "simulate", "train"} <= set(text.replace("│", " ").split())
+    assert {"pick", "threshold", "evaluate", "simulate", "train", "download"} <= set(text.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,7 @@ def test_the_console_names_its_commands(tmp_path: Path) -> None:
         ("threshold", "--at"),
         ("evaluate", "--radius-px --diameter-px --rule --border-px --json"),
         ("simulate", "--out"),
+        ("download", "--subset --root --workers"),
     ],
 )
 def test_the_console_has_its_options(tmp_path: Path, command: str, options: str) -> None:
