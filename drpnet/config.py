@@ -146,33 +146,61 @@ class PatchConfig:
         )
 
 
+SELECTION_RULES = ("confidence", "levels", "deviation", "truth")
+
+
 @dataclass(frozen=True)
 class SelectionConfig:
     """The unsupervised training samples of the classifier (paper 3.3.2)."""
 
     labels: str = "confidence"
-    """`confidence`: the FCRN's own confident and unconfident detections; `deviation`: the patches' standard deviation
-    alone (the paper's rule for 10061); `truth`: matched with labelled particles (a supervised ablation)."""
+    """`confidence`: the FCRN's own confident and unconfident detections by quantiles of their scores; `levels`: by two
+    detections with settings of their own (the paper's numbers for 10005 and 10017); `deviation`: the patches' standard
+    deviation alone (the paper's rule for 10061); `truth`: matched with labelled particles (a supervised ablation)."""
     positive_level: int = 2
     """Positives are candidates of at least this level ..."""
     positive_quantile: float = 0.5
-    """... whose detection score lies above this quantile of all candidates ..."""
+    """... whose detection score lies above this quantile of all candidates (not under `levels`) ..."""
+    positive_sigma_px: float = 0.0
+    """... under `levels` found after this Gaussian on the map (paper: 9 for 10005, 16 for 10017; 0: as for picking) ..."""
+    positive_threshold: float = 0.0
+    """... with this threshold (paper: 5 and 7.5 of 255, each at level 3); 0: as for picking ..."""
     positive_deviation_quantile: float = 0.1
-    """... without this share of the lowest standard deviations («removing those with low standard deviation»)."""
+    """... without this share of the lowest standard deviations («removing those with low standard deviation») ..."""
+    positive_mean_quantile: float = 0.0
+    """... and this share of the lowest mean grey levels (released code: a percentile of each)."""
     negative_quantile: float = 0.25
-    """Negatives are candidates below this quantile of the detection scores, at least R/3 away from a positive."""
+    """Negatives are candidates below this quantile of the detection scores, at least R/3 away from a positive ..."""
+    negative_level: int = 1
+    """... under `levels` candidates of this level, with a sigma and a threshold of their own ..."""
+    negative_sigma_px: float = 0.0
+    """... (paper: 9 for 10005, 12.5 for 10017); 0: as for picking ..."""
+    negative_threshold: float = 0.0
+    """... (paper: 5 of 255, at level 1 and 2); 0: as for picking ..."""
+    negative_deviation_quantile: float = 0.0
+    """... and this share of the lowest standard deviations, confident or not («as well as particles which had a low
+    standard deviation»)."""
     background_share: float = 0.5
     """Share of negatives drawn at random places far from every candidate («patches of background»)."""
 
     def __post_init__(self) -> None:
         """Raise InputError for values that cannot work."""
         _require(
-            self.labels in ("confidence", "deviation", "truth"),
-            f"selection.labels is {self.labels!r}; use 'confidence', 'deviation' or 'truth'",
+            self.labels in SELECTION_RULES,
+            f"selection.labels is {self.labels!r}; use one of {', '.join(SELECTION_RULES)}",
         )
-        for name in ("positive_quantile", "positive_deviation_quantile", "negative_quantile", "background_share"):
+        for name in (
+            "positive_quantile", "positive_deviation_quantile", "positive_mean_quantile", "negative_quantile",
+            "negative_deviation_quantile", "background_share",
+        ):  # fmt: skip
             value = getattr(self, name)
             _require(0 <= value < 1, f"selection.{name} is {value}; use a share within 0..1")
+        for name in ("positive_sigma_px", "positive_threshold", "negative_sigma_px", "negative_threshold"):
+            value = getattr(self, name)
+            _require(value >= 0, f"selection.{name} is {value}; it must not be negative (0: as for picking)")
+        for name in ("positive_level", "negative_level"):
+            value = getattr(self, name)
+            _require(value >= 1, f"selection.{name} is {value}; use 1, 2 or 3")
 
 
 PRESETS = {"recall": 0.2, "balanced": 0.4, "precise": 0.6}

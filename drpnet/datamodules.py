@@ -124,14 +124,19 @@ class ClassifierDataModule(pl.LightningDataModule):
         model: Model,
         selection: SelectionConfig,
         batch_size: int = 64,
+        patches_per_epoch: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
         validation_share: float = 0.1,
         num_workers: int = 0,
     ):
-        """A labelled set (labels are looked at only under `selection.labels: truth`) and a model with its FCRN."""
+        """A labelled set (labels are looked at only under `selection.labels: truth`) and a model with its FCRN.
+
+        `patches_per_epoch`: 0 for every mined patch once, the rarer class repeated.
+        """
         super().__init__()
         self.data, self.model, self.selection = data, model, selection
+        self.patches_per_epoch = patches_per_epoch
         self.batch_size, self.augmentation, self.seed = batch_size, augmentation, seed
         self.validation_share, self.num_workers = validation_share, num_workers
         self.train_set: LabelledPatches | None = None
@@ -167,7 +172,7 @@ class ClassifierDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Patches in the order of (seed, epoch)."""
         assert self.train_set is not None
-        return loader(self.train_set, self.batch_size, self.seed, self.num_workers)
+        return loader(self.train_set, self.batch_size, self.seed, self.num_workers, self.patches_per_epoch)
 
     def val_dataloader(self) -> DataLoader:
         """Unaugmented patches."""
@@ -176,10 +181,10 @@ class ClassifierDataModule(pl.LightningDataModule):
 
 
 def loader(
-    dataset: DistanceMapPatches | LabelledPatches, batch_size: int, seed: int, num_workers: int = 0
+    dataset: DistanceMapPatches | LabelledPatches, batch_size: int, seed: int, num_workers: int = 0, items: int = 0
 ) -> DataLoader:
-    """Batches of seeded patches in the order of (seed, epoch)."""
-    sampler = EpochSampler(len(dataset), seed)
+    """Batches of seeded patches in the order of (seed, epoch), `items` patches an epoch (0: all)."""
+    sampler = EpochSampler(len(dataset), seed, items)
     return DataLoader(
         dataset, batch_size=batch_size, sampler=sampler, num_workers=num_workers, persistent_workers=num_workers > 0
     )

@@ -20,12 +20,13 @@ from torch import nn
 from drpnet.config import DetectionConfig, PatchConfig, PreprocessConfig
 from drpnet.errors import InputError
 from drpnet.io.atomic import write_bytes
-from drpnet.networks import FCRN, PatchClassifier
+from drpnet.networks import FCRN, PatchClassifier, UNet
 
 FORMAT = "drpnet-cascade-1"
 DEFAULT = "default"
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "drpnet.networks.FCRN": FCRN,
+    "drpnet.networks.UNet": UNet,
     "drpnet.networks.PatchClassifier": PatchClassifier,
 }
 

@@ -24,12 +24,17 @@ OptimizerFactory = Callable[..., torch.optim.Optimizer]
 
 
 def _schedule(name: str, total_steps: int) -> Callable[[int], float]:
-    """Factor of the learning rate at a step: `constant` (as the released script really ran) or `cosine` to zero."""
+    """Factor of the learning rate at a step: `constant`, `cosine` to zero, or `drop` to a tenth after half of the steps.
+
+    The release asks for drops (MATLAB's piecewise schedule, factor .1), but its period is never reached: it ran constant.
+    """
     if name == "constant":
         return lambda step: 1.0
     if name == "cosine":
         return lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total_steps))))
-    raise InputError(f"module.schedule is {name!r}; use 'constant' or 'cosine'")
+    if name == "drop":
+        return lambda step: 1.0 if 2 * step < total_steps else 0.1
+    raise InputError(f"module.schedule is {name!r}; use 'constant', 'cosine' or 'drop'")
 
 
 class _Trained(pl.LightningModule):

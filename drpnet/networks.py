@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from drpnet.errors import InputError
+
 
 class FCRN(nn.Module):
     """Fully convolutional regression network: micrograph (n, 1, h, w) -> distance map (n, 1, h, w).
@@ -70,6 +72,52 @@ class PatchClassifier(nn.Module):
         x = x - x.mean(dim=(2, 3), keepdim=True)
         x = x / x.std(dim=(2, 3), keepdim=True).clamp_min(1e-6)
         return self.head(self.features(x).flatten(1)).squeeze(1)
+
+
+class UNet(nn.Module):
+    """A rival of the FCRN with a wide field of view: micrograph (n, 1, h, w) -> distance map (n, 1, h, w).
+
+    Two 3x3 convolutions with batch normalisation at each of `depth + 1` scales, halved by max-pooling and enlarged
+    bilinearly, features of the same scale joined (Ronneberger et al. 2015). About as many operations as the FCRN at the
+    defaults, with six times its field of view.
+    """
+
+    def __init__(self, width: int = 16, depth: int = 3):
+        super().__init__()
+        if depth < 1:
+            raise InputError(f"network.depth is {depth}; use at least 1 (3 is the default)")
+        widths = [width * 2**level for level in range(depth + 1)]
+        self.stride = 2**depth
+        self.down = nn.ModuleList(_two_convolutions(i, o) for i, o in zip([1, *widths], widths, strict=False))
+        self.up = nn.ModuleList(
+            _two_convolutions(low + high, high) for high, low in zip(widths[-2::-1], widths[:0:-1], strict=True)
+        )
+        self.last = nn.Conv2d(width, 1, 1)
+        # what a pixel sees: two px a pair of convolutions, going down and up, and one px a change of scale, in px of its scale
+        reach = sum(2 * 2**level for level in range(depth + 1)) + sum(2 * 2**level for level in range(depth))
+        reach += sum(2 * 2 ** (level + 1) for level in range(depth))
+        self.halo = -(-reach // self.stride) * self.stride
+        """How far an output pixel can see, in px, as a multiple of the coarsest pixel: tiles then fall on the same grid."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, 1, h, w) -> (n, 1, h, w); the image is continued below and on the right to whole coarse pixels."""
+        height, width = x.shape[-2:]
+        x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
+        kept = []
+        for level, block in enumerate(self.down):
+            x = block(F.max_pool2d(x, 2) if level else x)
+            kept.append(x)
+        for block, same_scale in zip(self.up, kept[-2::-1], strict=True):
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = block(torch.cat([same_scale, x], 1))
+        return self.last(x)[..., :height, :width]
+
+
+def _two_convolutions(inputs: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (inputs, outputs):
+        layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+    return nn.Sequential(*layers)
 
 
 def channels_last(network: nn.Module) -> nn.Module:

@@ -82,19 +82,22 @@ class Augmentation:
 class EpochSampler(Sampler[tuple[int, int]]):
     """Yields (epoch, index) in an order that depends on (seed, epoch) alone, so that a resumed run sees the same data."""
 
-    def __init__(self, length: int, seed: int):
-        self.length, self.seed, self.epoch = length, seed, 0
+    def __init__(self, length: int, seed: int, items: int = 0):
+        """`length` items to choose from, `items` an epoch (0: all); where more are asked for, they come again."""
+        self.length, self.items, self.seed, self.epoch = length, items or length, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before every epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
+        rng = np.random.default_rng((self.seed, self.epoch))
+        rounds = [rng.permutation(self.length) for _ in range(-(-self.items // max(1, self.length)))]
+        order = np.concatenate([np.empty(0, int), *rounds])[: self.items]
         return iter([(self.epoch, int(index)) for index in order])
 
     def __len__(self) -> int:
-        return self.length
+        return self.items
 
 
 class OnceSampler(DistributedSampler):

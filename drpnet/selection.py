@@ -14,9 +14,9 @@ def select_samples(
     """Label pooled candidates (n,): 1 positive, 0 negative, -1 unused.
 
     heights (n,) are the detection scores, levels (n,) the grades of `find_peaks`, deviations (n,) the standard deviations
-    of the patches in the micrograph's own units. `confidence`: positives are confident detections of a high level without
-    those of low standard deviation, negatives are the least confident ones. `deviation` (the paper's rule for 10061): above
-    and below the given quantiles of the deviation alone.
+    of the patches in the micrograph's own units. `confidence`: positives are confident detections of a high level,
+    negatives the least confident ones. `deviation` (the paper's rule for 10061): above and below the given quantiles of
+    the deviation alone.
     """
     labels = np.full(len(heights), UNUSED)
     if len(heights) == 0:
@@ -26,9 +26,25 @@ def select_samples(
         labels[deviations < np.quantile(deviations, config.negative_quantile)] = NEGATIVE
         return labels
     confident = (levels >= config.positive_level) & (heights >= np.quantile(heights, config.positive_quantile))
-    patterned = deviations >= np.quantile(deviations, config.positive_deviation_quantile)
-    labels[confident & patterned] = POSITIVE
+    labels[confident] = POSITIVE
     labels[~confident & (heights < np.quantile(heights, config.negative_quantile))] = NEGATIVE
+    return labels
+
+
+def judge_by_grey_levels(
+    labels: np.ndarray, deviations: np.ndarray, means: np.ndarray, config: SelectionConfig
+) -> np.ndarray:
+    """The labels (n,) with positives of low standard deviation or mean unused, and plain candidates made negative.
+
+    deviations and means (n,) are those of the candidates' patches; the shares of the settings are of all candidates.
+    """
+    labels = labels.copy()
+    if len(labels) == 0:
+        return labels
+    plain = deviations < np.quantile(deviations, config.positive_deviation_quantile)
+    faint = means < np.quantile(means, config.positive_mean_quantile)
+    labels[(labels == POSITIVE) & (plain | faint)] = UNUSED
+    labels[deviations < np.quantile(deviations, config.negative_deviation_quantile)] = NEGATIVE
     return labels
 
 

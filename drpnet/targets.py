@@ -53,6 +53,52 @@ def _windows(shape: tuple[int, int], centres: np.ndarray, radius: float):
         yield (slice(top, bottom), slice(left, right)), dy * dy + dx * dx
 
 
+def merged_centres(shape: tuple[int, int], centres: np.ndarray, radius: float) -> np.ndarray:
+    """Centroids (m, 2) (y, x) of the 8-connected regions that discs around centres (n, 2) paint (released training script)."""
+    regions, count = ndimage.label(disc_mask(shape, centres, radius), np.ones((3, 3), int))
+    return np.array(ndimage.center_of_mass(regions > 0, regions, range(1, count + 1)), float).reshape(-1, 2)
+
+
+def _require_share(name: str, value: float) -> None:
+    if not 0 < value <= 1:
+        raise InputError(f"target.{name} is {value}; use a share of the diameter in 0..1")
+
+
+@dataclass(frozen=True)
+class DiscTarget:
+    """A rival target: 1 on the particles' discs, 0 elsewhere; called as `DistanceTarget`."""
+
+    radius_diameters: float = 0.25
+    """Radius of the discs in particle diameters."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a radius that cannot work."""
+        _require_share("radius_diameters", self.radius_diameters)
+
+    def __call__(self, shape: tuple[int, int], centres: np.ndarray, diameter_px: float) -> np.ndarray:
+        """The target map (h, w) float32 for particle centres (n, 2) (y, x)."""
+        return disc_mask(shape, centres, max(1.0, self.radius_diameters * diameter_px)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class GaussianTarget:
+    """A rival target: a Gaussian of height 1 at every particle, the higher one where two meet; called as `DistanceTarget`."""
+
+    sigma_diameters: float = 0.17
+    """Sigma in particle diameters."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a sigma that cannot work."""
+        _require_share("sigma_diameters", self.sigma_diameters)
+
+    def __call__(self, shape: tuple[int, int], centres: np.ndarray, diameter_px: float) -> np.ndarray:
+        """The target map (h, w) float32 for particle centres (n, 2) (y, x); 0 beyond four sigma."""
+        target, sigma = np.zeros(shape, np.float32), self.sigma_diameters * diameter_px
+        for window, squared in _windows(shape, centres, 4 * sigma):
+            np.maximum(target[window], np.exp(-squared / (2 * sigma * sigma)), out=target[window], casting="same_kind")
+        return target
+
+
 @dataclass(frozen=True)
 class DistanceTarget:
     """The FCRN's target for one micrograph, as a callable (h, w), centres (n, 2), diameter in px -> (h, w) in 0..1."""
@@ -63,14 +109,21 @@ class DistanceTarget:
     """Square the map, as the released code does (the paper says distance)."""
     merge_touching: bool = False
     """Distance transform of the union of the discs (paper); otherwise each particle keeps its own cone."""
+    merge_centres_diameters: float = 0.0
+    """Particles whose discs of this radius touch become one, in their middle (released code: about a sixth); 0: none."""
 
     def __post_init__(self) -> None:
         """Raise InputError for a radius that cannot work."""
-        if not 0 < self.radius_diameters <= 1:
-            raise InputError(f"target.radius_diameters is {self.radius_diameters}; use a share of the diameter in 0..1")
+        _require_share("radius_diameters", self.radius_diameters)
+        if not 0 <= self.merge_centres_diameters <= 1:
+            raise InputError(
+                f"target.merge_centres_diameters is {self.merge_centres_diameters}; use a share of the diameter in 0..1"
+            )
 
     def __call__(self, shape: tuple[int, int], centres: np.ndarray, diameter_px: float) -> np.ndarray:
         """The target map (h, w) float32 for particle centres (n, 2) (y, x)."""
         radius = max(1.0, self.radius_diameters * diameter_px)
+        if self.merge_centres_diameters:
+            centres = merged_centres(shape, centres, self.merge_centres_diameters * diameter_px)
         target = (distance_map if self.merge_touching else cone_map)(shape, centres, radius)
         return target * target if self.squared else target

@@ -9,7 +9,7 @@ from drpnet.config import DetectionConfig, PatchConfig, PreprocessConfig
 from drpnet.errors import InputError
 from drpnet.matching import match_one_to_one
 from drpnet.model import Calibration, Model
-from drpnet.networks import FCRN, PatchClassifier
+from drpnet.networks import FCRN, PatchClassifier, UNet
 from drpnet.preprocess import Frame, enlarge, network_frame
 
 RAW = PreprocessConfig(illumination_sigma_diameters=0, standardise=False)
@@ -59,6 +59,18 @@ def test_the_distance_map_does_not_depend_on_the_tile(shape):
     for tile in (64, 65, 100, 1000):
         tiled = Picker(Model(network), tile=tile).distance_map(image)
         np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(201, 187), (64, 129), (31, 400)])
+def test_a_network_of_several_scales_does_not_depend_on_the_tile(shape):
+    """Tiles of whole coarse pixels, whatever the image's size."""
+    torch.manual_seed(2)
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    network = UNet(width=4, depth=3).eval()
+    with torch.inference_mode():
+        whole = network(torch.from_numpy(image)[None, None])[0, 0].numpy()
+    for tile in (64, 96, 1000):
+        np.testing.assert_allclose(Picker(Model(network), tile=tile).distance_map(image), whole, atol=1e-5)
 
 
 def test_a_network_without_a_halo_sees_the_whole_image():

@@ -28,7 +28,10 @@ FACTS = {"name": "mine", "root": "data/mine", "particle_diameter": 100.0}
         (PatchConfig, {"size_px": 63}, "patch size is 63; use an even number"),
         (PatchConfig, {"size_px": 8}, "patch size is 8"),
         (PatchConfig, {"particle_diameter_px": 1}, "at least 4"),
-        (SelectionConfig, {"labels": "maybe"}, "'maybe'; use 'confidence', 'deviation' or 'truth'"),
+        (SelectionConfig, {"labels": "maybe"}, "'maybe'; use one of confidence, levels, deviation, truth"),
+        (SelectionConfig, {"positive_sigma_px": -1}, "positive_sigma_px is -1; it must not be negative"),
+        (SelectionConfig, {"negative_level": 0}, "negative_level is 0; use 1, 2 or 3"),
+        (SelectionConfig, {"positive_mean_quantile": 1}, "positive_mean_quantile is 1"),
         (SelectionConfig, {"background_share": 1.0}, "background_share is 1.0"),
         (SelectionConfig, {"positive_quantile": -0.1}, "positive_quantile is -0.1"),
         (DatasetConfig, {**FACTS, "if_missing": "download"}, "'download'; use 'error' or 'simulate'"),
@@ -74,12 +77,16 @@ def test_the_presets_rise():
     assert all(0 < value < 1 for value in PRESETS.values())
 
 
-@pytest.mark.parametrize(("group", "cls"), [("preprocess", PreprocessConfig), ("detection", DetectionConfig)])
+@pytest.mark.parametrize(
+    ("group", "cls"),
+    [("preprocess", PreprocessConfig), ("detection", DetectionConfig), ("selection", SelectionConfig)],
+)
 def test_every_profile_in_conf_is_valid(repository, group, cls):
     files = sorted((repository / "conf" / group).glob("*.yaml"))
     assert {path.stem for path in files} >= {"default", "paper", "released"}
     for path in files:
         values = OmegaConf.to_container(OmegaConf.load(path))
+        values.pop("defaults", None)
         assert dataclasses.asdict(cls(**values)).items() >= values.items()
 
 

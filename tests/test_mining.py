@@ -1,4 +1,5 @@
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from drpnet.config import DetectionConfig, PatchConfig, SelectionConfig
 from drpnet.errors import InputError
 from drpnet.mining import mine_samples
 from drpnet.model import Model
+from drpnet.peaks import find_peaks
 
 DIAMETER = 80.0
 RADIUS_PX = 20.0
@@ -81,6 +83,28 @@ def test_deviation_makes_the_patterned_patches_positive():
     assert deviations[samples.labels == 1].min() > deviations[samples.labels == 0].max()
 
 
+def test_levels_are_two_detections_with_settings_of_their_own():
+    """Recomputed from the picker's own map: positives at one level and smoothing, negatives at another, R/3 apart."""
+    config = SelectionConfig(
+        labels="levels", positive_level=3, positive_sigma_px=3.0, positive_threshold=0.1, positive_deviation_quantile=0,
+        negative_level=1, negative_sigma_px=1.0, negative_threshold=0.05, background_share=0,
+    )  # fmt: skip
+    samples = mine_samples(picker(), micrographs(), DIAMETER, config)
+    expected = {0: 0, 1: 0}
+    for image, pixel_size, _ in micrographs():
+        seen = picker().detect(image, pixel_size, DIAMETER)
+        settings = picker().model.detection
+        positive = replace(settings, smoothing_sigma_px=3.0, threshold=0.1, levels=3, minimum_level=3)
+        negative = replace(settings, smoothing_sigma_px=1.0, threshold=0.05, levels=1, minimum_level=1)
+        found = [
+            seen.frame.to_micrograph(find_peaks(seen.distance_map, 20, one).centres) for one in (positive, negative)
+        ]
+        apart = [min(np.hypot(*(one - other)) for other in found[0]) >= RADIUS_PX / 3 for one in found[1]]
+        expected = {0: expected[0] + sum(apart), 1: expected[1] + len(found[0])}
+    assert {value: int((samples.labels == value).sum()) for value in (0, 1)} == expected
+    assert expected[1] >= 18 and expected[0] > 20
+
+
 def test_the_centres_are_not_looked_at_without_labels_truth():
     here = mine_samples(picker(), micrographs(), DIAMETER, SelectionConfig())
     unlabelled = [(image, pixel_size, None) for image, pixel_size, _ in micrographs()]
@@ -110,7 +134,7 @@ def test_truth_without_labels_is_an_error():
         mine_samples(picker(), unlabelled, DIAMETER, SelectionConfig(labels="truth"))
 
 
-@pytest.mark.parametrize("labels", ["truth", "confidence", "deviation"])
+@pytest.mark.parametrize("labels", ["truth", "confidence", "levels", "deviation"])
 @pytest.mark.parametrize("network", [Flat(), DarkSpots()])
 def test_too_few_detections_are_an_error_in_words(labels, network):
     none_found = picker(network, threshold=1e3)

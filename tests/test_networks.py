@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from drpnet.networks import FCRN, PatchClassifier
+from drpnet.errors import InputError
+from drpnet.networks import FCRN, PatchClassifier, UNet
 
 RELEASED = {
     "kernels": [11, 7, 5, 3],
@@ -86,3 +87,29 @@ def test_the_classifier_survives_a_constant_patch():
 def test_lists_of_different_lengths_are_refused(pools):
     with pytest.raises(ValueError):
         PatchClassifier(pools=pools)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 50), (8, 71)])
+def test_the_unet_keeps_the_size(size):
+    assert UNet(width=4)(torch.zeros(2, 1, *size)).shape == (2, 1, *size)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_nothing_beyond_the_unets_halo_changes_an_output_pixel(depth):
+    torch.manual_seed(1)
+    network = UNet(width=4, depth=depth).eval()
+    assert network.halo % 2**depth == 0
+    size = 2 * network.halo + 40
+    image = torch.randn(1, 1, size, size)
+    window = (slice(network.halo, network.halo + 16), slice(network.halo + 3, network.halo + 19))
+    before = network(image)[0, 0][window]
+    elsewhere = torch.ones(size, size, dtype=torch.bool)
+    elsewhere[: 2 * network.halo + 16, 3 : 2 * network.halo + 19] = False
+    assert elsewhere.any()
+    image[0, 0][elsewhere] = 99.0
+    torch.testing.assert_close(network(image)[0, 0][window], before)
+
+
+def test_the_unet_needs_a_scale():
+    with pytest.raises(InputError, match="network.depth is 0"):
+        UNet(depth=0)

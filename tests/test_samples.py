@@ -86,6 +86,16 @@ def test_the_order_depends_on_seed_and_epoch_and_reaches_every_sample():
     assert epochs[0] != epochs[1] != epochs[2]
 
 
+@pytest.mark.parametrize("items", [7, 20, 45])
+def test_an_epoch_of_fewer_or_more_items_than_there_are(items):
+    """Every sample comes once before one comes twice."""
+    sampler = EpochSampler(20, 7, items)
+    order = [index for _, index in sampler]
+    assert len(order) == len(sampler) == items
+    counts = np.bincount(order, minlength=20)
+    assert counts.max() - counts.min() <= 1
+
+
 def test_image_and_target_are_turned_alike():
     dataset = distance_map_patches(augmentation=Augmentation(brightness=0, contrast=0, jitter_px=4))
     # then the image tells what its target must be

@@ -4,7 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drpnet.config import SelectionConfig
-from drpnet.selection import NEGATIVE, POSITIVE, UNUSED, background_centres, drop_near_positives, select_samples
+from drpnet.selection import (
+    NEGATIVE,
+    POSITIVE,
+    UNUSED,
+    background_centres,
+    drop_near_positives,
+    judge_by_grey_levels,
+    select_samples,
+)
 
 
 def pooled(n=200, seed=0):
@@ -23,11 +31,14 @@ def quantile(values, share):
 @pytest.mark.parametrize("seed", range(4))
 def test_confidence_equals_the_rule_said_candidate_by_candidate(seed):
     heights, levels, deviations = pooled(150, seed)
-    config = SelectionConfig()
-    labels = select_samples(heights, levels, deviations, config)
-    for height, level, deviation, label in zip(heights, levels, deviations, labels, strict=True):
+    config = SelectionConfig(positive_mean_quantile=0.2, negative_deviation_quantile=0.05)
+    means = np.random.default_rng(seed + 100).normal(size=150)
+    labels = judge_by_grey_levels(select_samples(heights, levels, deviations, config), deviations, means, config)
+    for height, level, deviation, mean, label in zip(heights, levels, deviations, means, labels, strict=True):
         confident = level >= 2 and height >= quantile(heights, 0.5)
-        if confident and deviation >= quantile(deviations, 0.1):
+        if deviation < quantile(deviations, 0.05):
+            assert label == NEGATIVE
+        elif confident and deviation >= quantile(deviations, 0.1) and mean >= quantile(means, 0.2):
             assert label == POSITIVE
         elif not confident and height < quantile(heights, 0.25):
             assert label == NEGATIVE
@@ -39,7 +50,8 @@ def test_confidence_drops_confident_candidates_without_pattern():
     heights, levels = np.linspace(0, 1, 100), np.full(100, 3)
     deviations = np.ones(100)
     deviations[90:] = 0.0
-    labels = select_samples(heights, levels, deviations, SelectionConfig(positive_deviation_quantile=0.2))
+    config = SelectionConfig(positive_deviation_quantile=0.2)
+    labels = judge_by_grey_levels(select_samples(heights, levels, deviations, config), deviations, deviations, config)
     assert (labels[50:90] == POSITIVE).all() and (labels[90:] == UNUSED).all()
 
 

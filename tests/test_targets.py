@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drpnet.errors import InputError
-from drpnet.targets import DistanceTarget, cone_map, disc_mask, distance_map
+from drpnet.targets import DiscTarget, DistanceTarget, GaussianTarget, cone_map, disc_mask, distance_map, merged_centres
 
 SHAPE = st.tuples(st.integers(1, 17), st.integers(1, 17))
 CENTRES = st.lists(st.tuples(st.floats(-4, 20), st.floats(-4, 20)), max_size=6).map(
@@ -106,3 +106,37 @@ def test_no_particles_is_an_empty_map():
 def test_an_impossible_radius_is_refused(radius):
     with pytest.raises(InputError, match=f"radius_diameters is {radius}"):
         DistanceTarget(radius_diameters=radius)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SHAPE, CENTRES, st.floats(2, 12))
+def test_rival_targets_equal_their_definitions(shape, centres, diameter_px):
+    distances = nearest(pixels(shape), centres).reshape(shape)
+    gaussian = GaussianTarget(0.2)(shape, centres, diameter_px)
+    sigma = 0.2 * diameter_px
+    np.testing.assert_allclose(gaussian, np.exp(-(distances**2) / (2 * sigma**2)), atol=4e-4)
+    disc = DiscTarget(0.3)(shape, centres, diameter_px)
+    sure = np.abs(distances - max(1, 0.3 * diameter_px)) > 1e-6
+    assert ((disc == 1) == (distances <= max(1, 0.3 * diameter_px)))[sure].all() and set(np.unique(disc)) <= {0, 1}
+    assert gaussian.dtype == disc.dtype == np.float32
+
+
+def test_centres_merge_where_their_discs_touch():
+    centres = np.array([[10.0, 10.0], [10.0, 17.0], [30.0, 12.0]])
+    found = merged_centres((50, 40), centres, 4.0)
+    np.testing.assert_allclose(sorted(map(tuple, found)), [(10, 13.5), (30, 12)])
+    np.testing.assert_allclose(merged_centres((50, 40), centres, 2.5), centres)
+    assert merged_centres((50, 40), np.empty((0, 2)), 4.0).shape == (0, 2)
+    target = DistanceTarget(merge_centres_diameters=0.2)((50, 40), centres, 20.0)
+    assert target[10, 13] > 0.9 and target[10, 10] < 0.7
+    assert target[30, 12] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("target", "values"),
+    [(DiscTarget, {"radius_diameters": 0}), (GaussianTarget, {"sigma_diameters": 2}),
+     (DistanceTarget, {"merge_centres_diameters": -1})],
+)  # fmt: skip
+def test_rival_targets_refuse_sizes_that_cannot_work(target, values):
+    with pytest.raises(InputError, match=next(iter(values))):
+        target(**values)
