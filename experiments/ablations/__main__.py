@@ -1,0 +1,101 @@
+"""python -m experiments.ablations [--on simulated|real] [--rows NAME ...] [--seeds 5]: result_<on>.json and the table."""
+
+import argparse
+import multiprocessing
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from drpnet.evaluate import write_json
+from drpnet.progress import bar
+from experiments.ablations.draw import draw_differences
+from experiments.ablations.rows import BENCHES, BY_NAME, Row, Task
+from experiments.ablations.run import labelled, run
+from experiments.ablations.statistics import summary
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Run what is asked for and not done yet, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--on", choices=tuple(BENCHES), default="simulated")
+    parser.add_argument("--rows", nargs="+", choices=tuple(BY_NAME), help="only these, with their baselines")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--budget", default="small")
+    parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
+    parser.add_argument("--out", type=Path, default=Path("outputs/ablations"), help="run folders")
+    parser.add_argument("--result", type=Path, default=HERE, help="folder of the result and the picture")
+    given = parser.parse_args()
+    bench = BENCHES[given.on]
+    rows = [row for row in bench.rows() if not given.rows or row.name in with_baselines(given.rows)]
+    tasks = [Task(row, seed, bench, given.budget, given.out) for row in rows for seed in range(given.seeds)]
+    labelled(bench)  # simulated once, before the workers share it
+    scores = run_all(tasks, given.workers)
+    result = {
+        "bench": bench.name, "dataset": bench.dataset, "budget": given.budget, "seeds": given.seeds,
+        "border_px": bench.border_px, "rows": [described(row, scores) for row in rows],
+    }  # fmt: skip
+    write_json(result, given.result / f"result_{bench.name}.json")
+    draw_differences(result, given.result / f"differences_{bench.name}.png")
+    print(table(result))
+
+
+def with_baselines(names: Iterable[str]) -> set[str]:
+    """The names with those of the rows that they are compared with."""
+    found = set(names)
+    while more := {BY_NAME[name].against for name in found} - found:
+        found |= more
+    return found
+
+
+Scores = dict[str, dict[int, dict[str, Any]]]
+
+
+def run_all(tasks: list[Task], workers: int) -> Scores:
+    """The scores of every task by row and seed; the baselines first, since others stand on their first network."""
+    scores: Scores = {}
+    phases = [[task for task in tasks if task.row.name == "fcrn"], [task for task in tasks if task.row.name != "fcrn"]]
+    with bar() as progress, ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        shown = progress.add_task("Ablations", total=len(tasks))
+        for phase in phases:
+            futures = {pool.submit(run, task): task for task in phase}
+            for future in as_completed(futures):
+                task = futures[future]
+                scores.setdefault(task.row.name, {})[task.seed] = future.result()
+                progress.advance(shown)
+    return scores
+
+
+def described(row: Row, scores: Scores) -> dict[str, Any]:
+    """A row of the result."""
+    baseline = None if row.against == row.name or row.group == "baseline" else scores[row.against]
+    return {
+        "name": row.name, "group": row.group, "says": row.says, "against": row.against,
+        **summary(scores[row.name], baseline),
+    }  # fmt: skip
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    lines = [
+        "| | change | F, default threshold | best F | AP | difference | interval, seeds | interval, micrographs |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        f, difference = row["f_measure"], row["difference"]
+        cells = [row["group"], f"{row['says']}", f"{f['mean']:.3f} ± {row['spread_seeds']:.3f}"]
+        cells += [f"{row[key]['mean']:.3f}" for key in ("best_f_measure", "average_precision")]
+        if difference is None:
+            cells += ["", "", ""]
+        else:
+            cells.append(f"**{difference['mean']:+.3f}**")
+            cells += [f"{one['low']:+.3f} to {one['high']:+.3f}" for one in (difference, difference["over_micrographs"])]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+
+if __name__ == "__main__":
+    main()
