@@ -18,6 +18,8 @@ from experiments.figures3to5_picks.scenes import Scene
 LINE = 1.5
 """Points, for particles that are drawn at least `LARGE` points wide; thinner for smaller ones."""
 LARGE = 22.0
+DIMMED = 420
+"""Grey level (of 255) that would be white: a dim micrograph leaves the marks visible without their colours, too."""
 BAR = 500
 """Angstrom."""
 
@@ -35,7 +37,7 @@ def draw(scene: Scene, shown: Sequence[Panel], weights: str) -> Figure:
     view, scale = to_picture(scene.micrograph.image, scene.particle_diameter / scene.micrograph.pixel_size)
     for index, panel in enumerate(shown):
         axis = figure.add_subplot(grid[index])
-        show(axis, view, scene.micrograph.pixel_size * scale, cmap="gray", vmin=0, vmax=255)
+        show(axis, view, scene.micrograph.pixel_size * scale, cmap="gray", vmin=0, vmax=DIMMED)
         axis.set_title(f"{letter(index, count)}  {caption(panel)}", loc="left", fontsize=11)
         axis.autoscale(False)
         _mark(axis, scene, panel)
@@ -61,7 +63,7 @@ def _mark(axis: Axes, scene: Scene, panel: Panel) -> None:
     pixel_size, diameter = scene.micrograph.pixel_size, scene.particle_diameter
     columns = axis.get_window_extent().width / axis.figure.dpi * 72
     drawn_points = diameter / (scene.micrograph.image.shape[1] * pixel_size) * columns
-    line = LINE * min(1.0, max(0.5, drawn_points / LARGE))
+    line = LINE * min(1.0, max(0.6, drawn_points / LARGE))
     hit, false, missed, picks = (
         (np.asarray(group).reshape(-1, 2)[:, ::-1] + 0.5) * pixel_size
         for group in (panel.hit, panel.false, panel.missed, panel.picks)
