@@ -66,34 +66,42 @@ def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | N
     Raises InputError when the root is missing and `if_missing` is `error`, and always when it exists but is
     incomplete.
     """
+    config = on_disk(config, progress)
+    return _split(config, _labelled(config, Path(config.root)), config.simulated)
+
+
+def on_disk(config: DatasetConfig, progress: Callable[[int, int], None] | None = None) -> DatasetConfig:
+    """The facts of what lies on disk: of the data set, or of its simulated stand-in, made where that is asked for.
+
+    Raises InputError when the root is missing and `if_missing` is `error`.
+    """
     root = Path(config.root)
-    simulated = config.simulated
-    if config.if_missing == "simulate" and (simulated or not root.exists()):
+    if config.if_missing == "simulate" and (config.simulated or not root.exists()):
         if config.simulation is None:
             raise InputError(
                 f"dataset {config.name} has no simulation parameters; "
                 "set dataset.simulation or dataset.if_missing=error"
             )
-        if not simulated:
+        if not config.simulated:
             stand_in = root.with_name(f"{root.name}_simulated")
             log.warning(
-                "%s is not at %s. Training on a SIMULATED STAND-IN instead (%s). For the real data: %s. "
+                "%s is not at %s. Using a SIMULATED STAND-IN instead (%s). For the real data: %s. "
                 "To stop here instead: dataset.if_missing=error",
                 config.name, root, stand_in, config.download or "see the data set's page",
             )  # fmt: skip
-            root, simulated = stand_in, True
+            root = stand_in
             config = replace(
-                config, name=f"{config.name}_simulated", micrographs="micrographs/*.mrc",
-                coordinates="particles.star", coordinates_upside_down=False, pixel_size=None,
-                train=[], validation=[], test=[], limit=0, first=0, unpaired="error",
+                config, name=f"{config.name}_simulated", root=str(root), simulated=True,
+                micrographs="micrographs/*.mrc", coordinates="particles.star", coordinates_upside_down=False,
+                pixel_size=None, train=[], validation=[], test=[], limit=0, first=0, unpaired="error",
             )  # fmt: skip
         simulate_dataset(config.simulation, root, progress)
     if not root.is_dir():
         raise InputError(
             f"dataset {config.name} is not at {root}; {config.download or 'put it there'}, set dataset.root, "
-            "or train on a simulated stand-in with dataset.if_missing=simulate"
+            "or take a simulated stand-in with dataset.if_missing=simulate"
         )
-    return _split(config, _labelled(config, root), simulated)
+    return config
 
 
 def _labelled(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:

@@ -23,7 +23,7 @@ from drpnet.io.find import MicrographEntry, MicrographList, find_micrographs
 from drpnet.io.paths import MANIFEST
 from drpnet.model import Model, find_weights, load_model, save_model
 from drpnet.picking import Job, is_picked, load, pick_all, redraw
-from drpnet.progress import bar, console
+from drpnet.progress import bar, console, counted
 from drpnet.schema import PickSchema, clear_errors, compose_config
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ def pick(settings: PickSchema) -> PickResult:
     What the folder `settings.out` holds is not picked again. Raises InputError when nothing can be picked.
     """
     started = time.time()
+    settings = of_dataset(settings)
     check(settings)
     threshold = parse_threshold(settings.threshold, settings.preset)
     found = find_micrographs(settings.micrographs)
@@ -75,6 +76,19 @@ def pick(settings: PickSchema) -> PickResult:
     if settings.overlay:
         redraw(job, [records[entry.tree / entry.stem] for entry in done])
     return result
+
+
+def of_dataset(settings: PickSchema) -> PickSchema:
+    """The settings with what lies on disk of the data set they name: the entry, or its stand-in, which says so."""
+    if settings.dataset is None:
+        return settings
+    from drpnet.datasets import on_disk  # the simulation's physics take seconds to import
+
+    with counted("Simulating micrographs") as progress:
+        facts = on_disk(settings.dataset, progress)
+    if not facts.simulated:
+        return settings
+    return replace(settings, micrographs=str(Path(facts.root) / facts.micrographs), pixel_size=facts.pixel_size)
 
 
 Records = dict[Path, dict[str, Any]]

@@ -99,6 +99,9 @@ class NetworksSchema:
 class PickSchema:
     """conf/pick.yaml; the flags of `drpnet pick` have the same names."""
 
+    data_root: str = "data"
+    dataset: Any = _node(DatasetConfig)
+    """The data set whose micrographs are picked, where an experiment names one; else None."""
     micrographs: str = OMEGACONF_MISSING
     out: str = OMEGACONF_MISSING
     particle_diameter: float = OMEGACONF_MISSING
@@ -224,6 +227,9 @@ def dataset_facts(node: Any) -> DatasetConfig:
 def pick_settings(config: DictConfig) -> PickSchema:
     """The typed settings of a composed conf/pick.yaml; InputError when a required one is missing."""
     with clear_errors():
+        if OmegaConf.is_missing(config.dataset, "name"):
+            config = config.copy()
+            config.dataset = None
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
             raise InputError(
@@ -235,4 +241,6 @@ def pick_settings(config: DictConfig) -> PickSchema:
         settings.preprocess = build(PreprocessConfig, settings.preprocess)
     if settings.detection is not None:
         settings.detection = build(DetectionConfig, settings.detection)
+    if settings.dataset is not None:
+        settings.dataset = dataset_facts(settings.dataset)
     return settings

@@ -18,6 +18,9 @@ def composed(repository, name, *overrides):
 @pytest.mark.parametrize("group", ["experiment", "dataset"])
 def test_every_file_of_a_group_gives_valid_settings(repository, group):
     for path in sorted((repository / "conf" / group).glob("*.yaml")):
+        if path.stem.endswith("_pick"):
+            assert isinstance(pick_settings(composed(repository, "pick", f"{group}={path.stem}")).dataset, DatasetConfig)
+            continue
         settings = train_settings(composed(repository, "train", f"{group}={path.stem}"))
         assert isinstance(settings.dataset, DatasetConfig) and isinstance(settings.preprocess, PreprocessConfig)
         assert isinstance(settings.detection, DetectionConfig) and isinstance(settings.patches, PatchConfig)
