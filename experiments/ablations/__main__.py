@@ -11,7 +11,7 @@ from drpnet.evaluate import write_json
 from drpnet.progress import bar
 from experiments.ablations.draw import draw_differences
 from experiments.ablations.rows import BENCHES, BY_NAME, Row, Task
-from experiments.ablations.run import labelled, run
+from experiments.ablations.run import labelled, run, sized
 from experiments.ablations.statistics import summary
 
 HERE = Path(__file__).resolve().parent
@@ -32,6 +32,9 @@ def main() -> None:
     rows = [row for row in bench.rows() if not given.rows or row.name in with_baselines(given.rows)]
     tasks = [Task(row, seed, bench, given.budget, given.out) for row in rows for seed in range(given.seeds)]
     labelled(bench)  # simulated once, before the workers share it
+    for row in rows:
+        if row.group == "particle size":
+            sized(int(row.name.removeprefix("size_")))
     scores = run_all(tasks, given.workers)
     result = {
         "bench": bench.name, "dataset": bench.dataset, "budget": given.budget, "seeds": given.seeds,

@@ -6,6 +6,9 @@ from pathlib import Path
 FCRN, CASCADE = "fcrn", "cascade"
 """The two baselines: the first network alone, and both."""
 
+SIZES = (100, 150, 220, 300)
+"""Longest dimensions in Angstrom of the particles that the network, trained on 173 Angstrom, picks without training again."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -20,7 +23,7 @@ class Row:
     dataset: str = ""
     """Another data set to train on."""
     against: str = FCRN
-    """The baseline."""
+    """The baseline; the row itself where other micrographs are picked, which no difference can pair."""
 
 
 ROWS = (
@@ -67,6 +70,10 @@ ROWS = (
             ("stride_1_pools", "pools with stride 1 (release)"),
         )
     ),
+    *(
+        Row(f"size_{size}", "particle size", f"{size} Angstrom, random assemblies", trains="", against=f"size_{size}")
+        for size in SIZES
+    ),
     Row("half_size", "released frame", "released preprocessing, half-size pass", ablation="half_size"),
     Row("full_size", "released frame", "the same without the half-size pass", ablation="full_size", against="half_size"),
     Row("patch_96", "training", "patches of 96 px", ablation="patch_96"),
@@ -94,7 +101,8 @@ class Bench:
 BENCHES = {
     "simulated": Bench("simulated", "simulated_ablation", "simulated_bgal", 0.0),
     "real": Bench(
-        "real", "real10017_ablation", "simulated_ablation", 120.0, ("train_5", "train_50", "half_size", "full_size")
+        "real", "real10017_ablation", "simulated_ablation", 120.0,
+        ("train_5", "train_50", "half_size", "full_size", *(f"size_{size}" for size in SIZES)),
     ),
 }
 

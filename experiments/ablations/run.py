@@ -35,7 +35,7 @@ def run(task: Task) -> dict[str, Any]:
     path = task.folder / SCORES
     if not path.is_file():
         model, diameter = prepared(task)
-        data = labelled(task.bench)
+        data = sized(int(task.row.name.removeprefix("size_"))) if task.row.group == "particle size" else labelled(task.bench)
         scores = score(model, data, task.row.name, task.bench.border_px, diameter or data.particle_diameter)
         write_json(scores, path)
     result: dict[str, Any] = json.loads(path.read_text())
@@ -45,6 +45,16 @@ def run(task: Task) -> dict[str, Any]:
 def labelled(bench: Bench) -> LabelledSet:
     """The bench's micrographs, simulated where that is asked for."""
     return open_dataset(train_settings(compose_config("train", ["model=fcrn", f"dataset={bench.dataset}"])).dataset)
+
+
+def sized(diameter: int) -> LabelledSet:
+    """Simulated micrographs of particles of another size (Angstrom) that cover as much of the frame."""
+    words = [
+        "dataset.root=${data_root}/simulated_sizes/" + str(diameter), f"dataset.particle_diameter={diameter}",
+        f"dataset.simulation.particle_diameter={diameter}",
+        f"dataset.simulation.particles_per_micrograph={round(120 * (173 / diameter) ** 2)}",
+    ]  # fmt: skip
+    return open_dataset(train_settings(compose_config("train", ["model=fcrn", "dataset=simulated_sizes", *words])).dataset)
 
 
 def prepared(task: Task) -> tuple[Model, float | None]:
