@@ -147,6 +147,7 @@ def test_a_step_that_is_done_is_not_done_again(tmp_path, capsys):
     assert (tmp_path / "made.txt").read_text() == "once"
     assert [row["step"] for row in steps_done(tmp_path)] == ["make"]
     assert capsys.readouterr().out.count("made.txt") == 1
+    assert (tmp_path / "commands.txt").read_text().count("made.txt") == 1
     with pytest.raises(InputError, match="is of another command .*; give another --out"):
         run(tmp_path, "make", [*command, "--more"], "made.txt")
 
@@ -171,7 +172,8 @@ def test_without_relion_the_package_is_named(monkeypatch):
 def test_the_table_reads_the_rows_of_the_others(tmp_path):
     result = json.loads((HERE / "result.json").read_text())
     text = tables(result, HERE)
-    for name in ("RELION, LoG, chosen threshold", "DRPnet, cascade", "crYOLO", "paper: RELION | 49855 | 0.599 | 0.734"):
+    paper = "paper: RELION | 49855 | 0.599 | 0.734"
+    for name in ("RELION, LoG, chosen threshold | 5281", "DRPnet, cascade, cross-validated | 5038", "crYOLO | 5065", paper):
         assert f"| {name} |" in text
     readme = (HERE / "README.md").read_text()
     assert all(line in readme for line in text.splitlines() if line.startswith("| RELION"))

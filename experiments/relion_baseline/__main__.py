@@ -13,7 +13,7 @@ from experiments.relion_baseline.picking import Setting, pick
 from experiments.relion_baseline.picture import draw
 from experiments.relion_baseline.programs import require_relion, steps_done
 from experiments.relion_baseline.project import PARTICLES, SEED, Project, lay_out
-from experiments.relion_baseline.scores import choose, score
+from experiments.relion_baseline.scores import choose, drpnet, score
 from experiments.relion_baseline.tables import tables
 from experiments.relion_baseline.templates import as_rows, make_templates
 
@@ -29,12 +29,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of the 2D classification")
     parser.add_argument("--result", type=Path, default=HERE / "result.json")
     parser.add_argument("--picture", type=Path, default=HERE / "picks.jpg")
-    parser.add_argument("--weights", default="default", help="DRPnet's model in the picture")
+    parser.add_argument("--weights", default="default", help="DRPnet's model beside RELION")
     arguments = parser.parse_args()
     try:
         version = require_relion()
         project = lay_out(arguments.real, arguments.out, arguments.particles)
         result = baseline(project, version, arguments.threads)
+        result["rows"]["drpnet_shipped"] = drpnet(arguments.weights, project.training, project.scored)
         write_json(result, arguments.result)
         print(tables(result, HERE))
         draw(project, result, arguments.weights, arguments.picture)

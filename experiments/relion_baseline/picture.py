@@ -9,31 +9,31 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from drpnet.cascade import Picker
-from drpnet.config import PRESETS
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.matching import match_one_to_one
 from drpnet.model import load_model
 from drpnet.overlay import draw_truth, save_picture
 from experiments.relion_baseline.project import DIAMETER, PIXEL_SIZE, Project
 
-REGION = 1200
+REGION = 900
 """Side in px of the part of the micrograph, in its middle."""
-PANEL, GAP, LINE = 520, 8, 26
+PANEL, GAP, LINE = 480, 8, 26
 """Side of a panel, gap between panels and height of a line of text, in px of the picture."""
 
 
 def draw(project: Project, result: Mapping[str, Any], weights: str, path: Path) -> None:
     """Write the picture of the first scored micrograph, as JPEG.
 
-    DRPnet's picks are those of `weights` at the balanced threshold: the models of real10017's folds are not kept.
+    DRPnet's picks are those of `weights`, not of real10017's folds, whose models are not kept.
     """
     micrograph = project.scored[0]
     image, pixel_size = micrograph.read()
     found = Picker(load_model(weights)).pick(image, pixel_size, DIAMETER)
+    threshold = result["rows"]["drpnet_shipped"]["setting"]["threshold"]
     picks = {
         "RELION, templates": relion_picks(project, result, "templates"),
         "RELION, LoG": relion_picks(project, result, "log"),
-        "DRPnet, shipped weights": found.centres[found.figure_of_merit >= PRESETS["balanced"]],
+        "DRPnet, shipped weights": found.centres[found.figure_of_merit >= threshold],
     }
     panels = {name: panel(image, centres, micrograph.centres) for name, centres in picks.items()}
     chosen = [row["image"] for row in sorted(result["classes"], key=lambda row: -row["share"]) if row["template"]]
@@ -47,11 +47,9 @@ def relion_picks(project: Project, result: Mapping[str, Any], kind: str) -> np.n
 
 
 def read_average(folder: Path, name: str) -> np.ndarray:
-    """The 8-bit class average (h, w) that RELION calls <number from 1>@<stack>."""
+    """The class average (h, w) that RELION calls <number from 1>@<stack>."""
     number, stack = name.split("@")
-    image = np.asarray(mrcfile.read(folder / stack))[int(number) - 1]
-    low, high = image.min(), max(image.max(), image.min() + 1e-6)
-    return ((image - low) / (high - low) * 255).astype(np.uint8)
+    return np.asarray(mrcfile.read(folder / stack))[int(number) - 1]
 
 
 def panel(image: np.ndarray, picks: np.ndarray, truth: np.ndarray) -> Image.Image:
@@ -70,15 +68,17 @@ def sheet(averages: list[np.ndarray], panels: Mapping[str, Image.Image]) -> Imag
     side = min(PANEL // 3, (width + GAP) // len(averages) - GAP)
     picture = Image.new("RGB", (width, 3 * LINE + side + GAP + PANEL), "white")
     draw = ImageDraw.Draw(picture)
-    draw.text((0, 3), "2D class averages used as templates, largest class first", fill="black", font_size=18)
+    draw.text((4, 3), "2D class averages used as templates, largest class first", fill="black", font_size=18)
+    low, high = np.min(averages), np.max(averages) + 1e-6
     for number, average in enumerate(averages):
-        small = Image.fromarray(average).resize((side, side), Image.Resampling.BICUBIC)
+        grey = ((average - low) / (high - low) * 255).astype(np.uint8)
+        small = Image.fromarray(grey).resize((side, side), Image.Resampling.BICUBIC)
         picture.paste(small.convert("RGB"), (number * (side + GAP), LINE))
     top = LINE + side + GAP
     for number, (name, image) in enumerate(panels.items()):
         left = number * (PANEL + GAP)
-        draw.text((left, top + 3), name, fill="black", font_size=18)
+        draw.text((left + 4, top + 3), name, fill="black", font_size=18)
         picture.paste(image.resize((PANEL, PANEL), Image.Resampling.LANCZOS), (left, top + LINE))
     legend = "green: matches a label within half a diameter; red: matches none; yellow: label that no pick matches"
-    draw.text((0, top + LINE + PANEL + 3), legend, fill="black", font_size=18)
+    draw.text((4, top + LINE + PANEL + 3), legend, fill="black", font_size=18)
     return picture

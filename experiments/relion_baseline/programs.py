@@ -29,8 +29,9 @@ def require_relion() -> str:
 def run(folder: Path, step: str, command: Sequence[object], product: str) -> None:
     """Run one program in the project `folder` unless the same command has already made `product` (a path in it).
 
-    steps/<step>.json keeps command and seconds once it has ended well, logs/<step>.log what it said. Raises InputError
-    when the program fails, when it leaves no product, and when the step was done by another command.
+    commands.txt lists what was started, logs/<step>.log keeps what it said, and steps/<step>.json, once it has ended
+    well, command and seconds. Raises InputError when the program fails, when it leaves no product, and when the step
+    was done by another command.
     """
     words = [str(word) for word in command]
     line, stamp = shlex.join(words), folder / "steps" / f"{step}.json"
@@ -43,6 +44,8 @@ def run(folder: Path, step: str, command: Sequence[object], product: str) -> Non
     for path in (log, folder / product):
         path.parent.mkdir(parents=True, exist_ok=True)
     print(line, flush=True)
+    with (folder / "commands.txt").open("a") as file:
+        file.write(line + "\n")
     start = time.monotonic()
     with log.open("w") as file:
         done = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)

@@ -10,7 +10,8 @@ from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
 from drpnet.io.coordinates import Coordinates, read_coordinate_set
 from drpnet.io.picks import Candidates
-from drpnet.scoring import Picked
+from drpnet.model import load_model
+from drpnet.scoring import Picked, pick_all
 from experiments.real10017.data import ENTRIES, scored
 from experiments.relion_baseline.project import DIAMETER, ENTRY, PIXEL_SIZE
 
@@ -26,14 +27,32 @@ def score(picks: Path, of: Sequence[LabelledMicrograph], kinds: Sequence[str] = 
     missing = [micrograph.stem for micrograph in of if micrograph.stem not in found]
     if missing:
         raise InputError(f"{picks} has no picks of {missing[0]}; remove the folder and run again")
-    picked = [as_picked(found[micrograph.stem]) for micrograph in of]
+    return score_picked([as_picked(found[micrograph.stem]) for micrograph in of], of, kinds=kinds)
+
+
+def score_picked(
+    picked: list[Picked],
+    of: Sequence[LabelledMicrograph],
+    threshold: float = float("-inf"),
+    kinds: Sequence[str] = tuple(RULES),
+) -> dict[str, dict[str, Any]]:
+    """The same for picks in memory at or above a figure of merit."""
     result = {}
     for kind in kinds:
         border, shares = RULES[kind]
-        every = scored(picked, list(of), border, float("-inf"), shares)
+        every = scored(picked, list(of), border, threshold, shares)
         result[kind] = {key: every[key] for key in KEPT}
         result[kind]["per_micrograph"] = {row["micrograph"]: row["f_measure"] for row in every["per_micrograph"]}
     return result
+
+
+def drpnet(weights: str, training: Sequence[LabelledMicrograph], of: Sequence[LabelledMicrograph]) -> dict[str, Any]:
+    """DRPnet's row on the same terms: trained elsewhere, its threshold chosen on the same micrographs as RELION's."""
+    model = load_model(weights)
+    seen = pick_all(model, training, DIAMETER, "Training micrographs")
+    threshold = scored(seen, list(training), RULES["scores"][0], 0.0)["best_threshold"]
+    picked = pick_all(model, of, DIAMETER, "Scored micrographs")
+    return {"setting": {"threshold": threshold}, **score_picked(picked, of, threshold)}
 
 
 def as_picked(coordinates: Coordinates) -> Picked:

@@ -12,8 +12,9 @@ ROWS = {
     "templates_chosen": "RELION, templates, chosen threshold",
     "log_default": "RELION, LoG, default threshold",
     "log_chosen": "RELION, LoG, chosen threshold",
+    "drpnet_shipped": "DRPnet, shipped weights, chosen threshold",
 }
-DRPNET = {"fcrn": "DRPnet, FCRN alone", "classifier": "DRPnet, cascade"}
+DRPNET = {"fcrn": "DRPnet, FCRN alone, cross-validated", "classifier": "DRPnet, cascade, cross-validated"}
 
 
 def tables(result: Mapping[str, Any], here: Path) -> str:
