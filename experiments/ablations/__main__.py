@@ -1,6 +1,10 @@
-"""python -m experiments.ablations [--on simulated|real] [--rows NAME ...] [--seeds 5]: result_<on>.json and the table."""
+"""python -m experiments.ablations [--on simulated|real] [--rows NAME ...] [--seeds 5]: result_<on>.json and the table.
+
+Rows that the committed result holds are not run again; `--again` runs them.
+"""
 
 import argparse
+import json
 import multiprocessing
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -10,11 +14,13 @@ from typing import Any
 from drpnet.evaluate import write_json
 from drpnet.progress import bar
 from experiments.ablations.draw import draw_differences
-from experiments.ablations.rows import BENCHES, BY_NAME, Row, Task
+from experiments.ablations.rows import BENCHES, BY_NAME, Bench, Row, Task
 from experiments.ablations.run import labelled, run, sized
 from experiments.ablations.statistics import summary
 
 HERE = Path(__file__).resolve().parent
+Scores = dict[str, dict[int, dict[str, Any]]]
+"""By row and seed."""
 
 
 def main() -> None:
@@ -27,22 +33,44 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--out", type=Path, default=Path("outputs/ablations"), help="run folders")
     parser.add_argument("--result", type=Path, default=HERE, help="folder of the result and the picture")
+    parser.add_argument("--again", action="store_true", help="also run what the result in that folder holds")
     given = parser.parse_args()
-    bench = BENCHES[given.on]
-    rows = [row for row in bench.rows() if not given.rows or row.name in with_baselines(given.rows)]
-    tasks = [Task(row, seed, bench, given.budget, given.out) for row in rows for seed in range(given.seeds)]
-    labelled(bench)  # simulated once, before the workers share it
-    for row in rows:
-        if row.group == "particle size":
-            sized(int(row.name.removeprefix("size_")))
-    scores = run_all(tasks, given.workers)
+    bench, path = BENCHES[given.on], given.result / f"result_{given.on}.json"
+    known = {} if given.again else held(path, given.budget)
+    asked = with_baselines(given.rows) if given.rows else set(BY_NAME)
+    rows = [row for row in bench.rows() if row.name in asked | set(known)]
+    tasks = [
+        Task(row, seed, bench, given.budget, given.out)
+        for row in rows
+        if row.name in asked
+        for seed in range(given.seeds)
+        if seed not in known.get(row.name, {})
+    ]
+    prepare(bench, tasks)
+    scores = run_all(tasks, given.workers, known)
     result = {
         "bench": bench.name, "dataset": bench.dataset, "budget": given.budget, "seeds": given.seeds,
         "border_px": bench.border_px, "rows": [described(row, scores) for row in rows],
     }  # fmt: skip
-    write_json(result, given.result / f"result_{bench.name}.json")
+    write_json(result, path)
     draw_differences(result, given.result / f"differences_{bench.name}.png")
     print(table(result))
+
+
+def prepare(bench: Bench, tasks: list[Task]) -> None:
+    """Simulate what is missing once, before the workers share it."""
+    if tasks:
+        labelled(bench)
+    for name in {task.row.name for task in tasks if task.row.group == "particle size"}:
+        sized(int(name.removeprefix("size_")))
+
+
+def held(path: Path, budget: str) -> Scores:
+    """The scores by row and seed that a result of the same budget holds."""
+    result: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    if result.get("budget") != budget:
+        return {}
+    return {row["name"]: {int(seed): one for seed, one in row["scores"].items()} for row in result["rows"]}
 
 
 def with_baselines(names: Iterable[str]) -> set[str]:
@@ -53,12 +81,9 @@ def with_baselines(names: Iterable[str]) -> set[str]:
     return found
 
 
-Scores = dict[str, dict[int, dict[str, Any]]]
-
-
-def run_all(tasks: list[Task], workers: int) -> Scores:
-    """The scores of every task by row and seed; the baselines first, since others stand on their first network."""
-    scores: Scores = {}
+def run_all(tasks: list[Task], workers: int, known: Scores) -> Scores:
+    """The known scores and those of every task; the baselines first, since others stand on their first network."""
+    scores: Scores = {name: dict(of) for name, of in known.items()}
     phases = [[task for task in tasks if task.row.name == "fcrn"], [task for task in tasks if task.row.name != "fcrn"]]
     with bar() as progress, ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         shown = progress.add_task("Ablations", total=len(tasks))
@@ -76,7 +101,7 @@ def described(row: Row, scores: Scores) -> dict[str, Any]:
     baseline = None if row.against == row.name or row.group == "baseline" else scores[row.against]
     return {
         "name": row.name, "group": row.group, "says": row.says, "against": row.against,
-        **summary(scores[row.name], baseline),
+        **summary(scores[row.name], baseline), "scores": scores[row.name],
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from drpnet.datasets import LabelledMicrograph, LabelledSet, open_dataset
 from drpnet.evaluate import score_micrographs, write_json
 from drpnet.matching import outside_border
 from drpnet.model import DEFAULT, Model, load_model
+from drpnet.provenance import git_commit
 from drpnet.schema import compose_config, train_settings
 from drpnet.train import adapt_classifier, train
 from experiments.ablations.rows import BY_NAME, FCRN, Bench, Row, Task
@@ -119,6 +120,7 @@ def score(model: Model, data: LabelledSet, name: str, border_px: float, diameter
             fields[micrograph.stem] = (found.centres[chosen], found.figure_of_merit[chosen], truth, radius)
     pooled, best = score_micrographs(kept), score_micrographs(every)
     return {
+        "commit": git_commit(),
         **{key: pooled[key] for key in ("precision", "recall", "f_measure", "picks", "truth")},
         **{key: best[key] for key in ("average_precision", "best_f_measure")},
         "micrographs": {row["micrograph"]: row["f_measure"] for row in pooled["per_micrograph"]},
