@@ -63,7 +63,7 @@ def data_set(kind: str, data: Path | None = None, overrides: Sequence[str] = ())
         "archive": ["dataset=empiar10017"],
         "pictures": ["dataset=real10017"],
         "simulated": [
-            "dataset=empiar10017", "+simulation@dataset.simulation=beta_galactosidase", "dataset.if_missing=simulate",
+            "dataset=empiar10017", "dataset.if_missing=simulate",
             "dataset.name=empiar10017_simulated", "dataset.root=${data_root}/empiar10017_simulated",
             "dataset.micrographs=micrographs/*.mrc", "dataset.coordinates=particles.star", "dataset.pixel_size=null",
             "dataset.simulated=true",
