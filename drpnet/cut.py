@@ -28,11 +28,12 @@ _RECORD = {"name", "path", "tree", "stem", "shape", "pixel_size", "optics", "ctf
 
 @dataclass(frozen=True)
 class Cut:
-    """What a cut wrote: the threshold, picks per micrograph by name, and how many candidates there were."""
+    """What a cut wrote: the threshold, picks per micrograph by name, how many candidates there were, the best one's merit."""
 
     threshold: float
     picks: dict[str, int]
     candidates: int
+    best: float
 
 
 def parse_threshold(threshold: str | None, preset: str) -> float:
@@ -96,10 +97,11 @@ def cut(out: Path, threshold: float) -> Cut:
         raise InputError(f"{out} holds no picked micrographs yet; run `drpnet pick` to its end first")
     optics, groups = optics_groups([record["optics"] for record in records])
     picks: dict[str, int] = {}
-    index, tables, total = [], [], 0
+    index, tables, total, best = [], [], 0, 0.0
     for record, group in zip(records, groups, strict=True):
         found = _candidates(candidates_path(out, record["tree"], record["stem"]))
         total += len(found.centres)
+        best = max(best, found.figure_of_merit.max(initial=0.0))
         kept = kept_candidates(found, threshold, box, record["shape"])
         centres, merit = found.centres[kept], found.figure_of_merit[kept]
         path = out / record["tree"] / f"{record['stem']}_autopick.star"
@@ -110,7 +112,7 @@ def cut(out: Path, threshold: float) -> Cut:
     write_autopick_index(out / "autopick.star", index, manifest.get("micrographs_star"))
     write_particles_star(out / "particles.star", tables, optics)
     write_manifest(out, {**manifest, "threshold": threshold, "picks": sum(picks.values())})
-    return Cut(threshold, picks, total)
+    return Cut(threshold, picks, total, float(best))
 
 
 def _candidates(path: Path) -> Candidates:

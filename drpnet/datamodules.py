@@ -81,7 +81,10 @@ class DistanceMapDataModule(pl.LightningDataModule):
         frames, centres = [], []
         for micrograph in track(micrographs, f"Preprocessing {name} micrographs", transient=True):
             image, pixel_size = micrograph.read()
-            frame = preprocess(image, pixel_size, self.data.particle_diameter, self.preprocess)
+            try:
+                frame = preprocess(image, pixel_size, self.data.particle_diameter, self.preprocess)
+            except InputError as error:
+                raise InputError(f"{micrograph.path}: {error}") from None
             frames.append(frame)
             centres.append(micrograph.centres)
         return frames, centres

@@ -22,7 +22,7 @@ from drpnet.errors import InputError
 from drpnet.io.find import MicrographEntry, MicrographList, find_micrographs
 from drpnet.io.paths import MANIFEST
 from drpnet.model import Model, find_weights, load_model, save_model
-from drpnet.picking import Job, is_picked, load, pick_all, redraw
+from drpnet.picking import Job, describe, is_picked, load, pick_all, redraw
 from drpnet.progress import bar, console, counted
 from drpnet.schema import PickSchema, clear_errors, compose_config
 
@@ -49,16 +49,15 @@ def pick(settings: PickSchema) -> PickResult:
     settings = of_dataset(settings)
     check(settings)
     threshold = parse_threshold(settings.threshold, settings.preset)
-    found = find_micrographs(settings.micrographs)
+    found = find(settings)
     device = choose_device(settings.device)
     model = prepare_model(settings)
     out = Path(settings.out)
     records = claim(out, identity(settings))
     require_same_places(out, found, records)
-    todo = [entry for entry in found.entries if not is_picked(out, entry, records)]
-    if len(todo) < len(found.entries):
-        before = len(found.entries) - len(todo)
-        log.info("%d micrographs are already picked in %s and are not picked again", before, out)
+    todo = [entry for entry in found.entries if not is_picked(out, entry, records, settings.pixel_size)]
+    tell_of_earlier(out, found, records, todo)
+    refresh(found, records, todo)
     classifier = "none" if model.classifier is None else f"as in the weights {settings.weights}"
     if settings.adapt is not None:
         model, classifier = adapt(model, settings, found, device, bool(todo))
@@ -67,7 +66,7 @@ def pick(settings: PickSchema) -> PickResult:
 
     job = Job(settings, threshold, found)
     failures = pick_and_record(model, job, todo, device, records, note)
-    done = [entry for entry in found.entries if is_picked(out, entry, records)]
+    done = [entry for entry in found.entries if is_picked(out, entry, records, settings.pixel_size)]
     if not done:
         raise InputError(
             f"none of the {len(found.entries)} micrographs could be picked; the first: {failures[0][1]}"
@@ -76,6 +75,41 @@ def pick(settings: PickSchema) -> PickResult:
     if settings.overlay:
         redraw(job, [records[entry.tree / entry.stem] for entry in done])
     return result
+
+
+def find(settings: PickSchema) -> MicrographList:
+    """The micrographs to pick; of a data set that is incomplete the error names its download."""
+    try:
+        return find_micrographs(settings.micrographs)
+    except InputError as error:
+        if settings.dataset is None or not settings.dataset.download:
+            raise
+        raise InputError(f"{error}, or complete the data set: {settings.dataset.download}") from None
+
+
+def tell_of_earlier(out: Path, found: MicrographList, records: "Records", todo: list[MicrographEntry]) -> None:
+    """Say what an earlier run left in the folder: picked already, changed since, or no longer asked for."""
+    places, again = {entry.tree / entry.stem for entry in found.entries}, {entry.tree / entry.stem for entry in todo}
+    kept, changed, gone = len(found.entries) - len(todo), again & set(records), set(records) - places
+    if kept:
+        log.info("%d micrographs are already picked in %s and are not picked again", kept, out)
+    if changed:
+        log.info("%d micrographs, such as %s, changed since and are picked again", len(changed), min(changed))
+    if gone:
+        log.warning(
+            "%d micrographs, such as %s, were picked into %s before and are not in the source now; their picks stay there. "
+            "For picks of these micrographs alone choose another --out", len(gone), min(gone), out,
+        )  # fmt: skip
+
+
+def refresh(found: MicrographList, records: "Records", todo: list[MicrographEntry]) -> None:
+    """Optics and CTF of micrographs that are picked already, as the source gives them now."""
+    again = {entry.tree / entry.stem for entry in todo}
+    for entry in found.entries:
+        place = entry.tree / entry.stem
+        if place in records and place not in again:
+            before = records[place]
+            records[place] = before | describe(entry, tuple(before["shape"]), before["pixel_size"], found)
 
 
 def of_dataset(settings: PickSchema) -> PickSchema:
@@ -218,7 +252,10 @@ def prepare_model(settings: PickSchema) -> Model:
         )
     preprocess: PreprocessConfig = settings.preprocess or model.preprocess
     if preprocess != model.preprocess:
-        log.warning("the weights %s were not trained with this profile's preprocessing", settings.weights)
+        log.warning(
+            "the weights %s were NOT trained with this profile's preprocessing and will find little or nothing; "
+            "give --weights of a training with the same profile", settings.weights,
+        )  # fmt: skip
     detection = settings.detection or model.detection
     if settings.min_distance is not None:
         distance = settings.min_distance / settings.particle_diameter
@@ -301,5 +338,8 @@ def print_result(result: PickResult, out: Path) -> None:
     if result.failures:
         table.add_row("[red]not picked[/red]", str(len(result.failures)))
     console.print(table)
+    if result.cut.candidates and not sum(counts):
+        best = f"the best candidate has {result.cut.best:.2g}; drpnet threshold {out} --at {result.cut.best / 2:.2g}"
+        console.print(f"[yellow]no pick[/] reaches the {merit}: {best} shows some", highlight=False, soft_wrap=True)
     for _, problem in result.failures:
         console.print(f"[red]not picked[/red] {problem}", highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -60,8 +61,11 @@ def load(entry: MicrographEntry, pixel_size: float | None) -> tuple[np.ndarray, 
     return image, size
 
 
-def is_picked(out: Path, entry: MicrographEntry, records: dict[Path, Record]) -> bool:
-    """Whether `out` holds this micrograph's candidates; InputError when they are a namesake's."""
+def is_picked(out: Path, entry: MicrographEntry, records: dict[Path, Record], pixel_size: float | None = None) -> bool:
+    """Whether `out` holds this micrograph's candidates as the file is now, and with this `pixel_size` where one is given.
+
+    Raises InputError when they are a namesake's.
+    """
     record = records.get(entry.tree / entry.stem)
     if record is None or not candidates_path(out, str(entry.tree), entry.stem).is_file():
         return False
@@ -70,20 +74,33 @@ def is_picked(out: Path, entry: MicrographEntry, records: dict[Path, Record]) ->
             f"{out} holds the picks of {record['path']} under the name of {os.path.abspath(entry.path)}; "
             "choose another --out"
         )
-    return True
+    size = pixel_size or entry.pixel_size
+    same_size = size is None or math.isclose(size, record["pixel_size"], rel_tol=1e-6)
+    return same_size and record.get("file") in (None, stamp(entry.path))
+
+
+def stamp(path: Path) -> list[int] | None:
+    """Bytes and time of change (ns) of a file: a micrograph that was made again is another one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
 
 
 def pick_one(picker: Picker, entry: MicrographEntry, job: Job) -> Record:
     """Pick one micrograph, keep all its candidates and draw it on request; InputErrors name the file."""
     settings = job.settings
+    before = stamp(entry.path)
     image, pixel_size = load(entry, settings.pixel_size)
     height, width = image.shape
     try:
+        require_box((height, width), settings.box_size)
         require_patch((height, width), settings.particle_diameter / pixel_size, picker.model)
         candidates = picker.pick(image, pixel_size, settings.particle_diameter)
     except InputError as error:
         raise InputError(f"{entry.path}: {error}") from None
-    record = describe(entry, (height, width), pixel_size, job.micrographs)
+    record = {**describe(entry, (height, width), pixel_size, job.micrographs), "file": before}
     write_candidates_star(candidates_path(job.out, record["tree"], record["stem"]), candidates)
     if settings.overlay:
         draw(job, record, image, candidates)
@@ -103,6 +120,12 @@ def require_patch(shape: tuple[int, int], diameter_px: float, model: Model) -> N
             f"less than the networks' {size} px patch ({needed:.1f} diameters); check the diameter and the "
             "pixel size, or leave this micrograph out"
         )
+
+
+def require_box(shape: tuple[int, int], box_size: int | None) -> None:
+    """Raise InputError when no extraction box (px) fits into an image (h, w)."""
+    if box_size is not None and box_size > min(shape):
+        raise InputError(f"the box of {box_size} px is larger than the {shape[0]} x {shape[1]} image; lower --box-size")
 
 
 def describe(

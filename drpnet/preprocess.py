@@ -180,12 +180,14 @@ def preprocess(image: np.ndarray, pixel_size: float, particle_diameter: float, c
     if diameter_px > min(height, width):
         raise InputError(
             f"the particle diameter of {particle_diameter:g} Angstrom is {diameter_px:.0f} px at {pixel_size:g} A/px, "
-            f"larger than the {height} x {width} image; give --diameter in Angstrom and check the pixel size"
+            f"larger than the {height} x {width} image; give --diameter (in training dataset.particle_diameter) "
+            "in Angstrom and check the pixel size"
         )
     if diameter_px < 4:
         raise InputError(
             f"the particle diameter of {particle_diameter:g} Angstrom is only {diameter_px:.1f} px at {pixel_size:g} "
-            "A/px, fewer than the 4 px that a picker needs; check --diameter and the pixel size"
+            "A/px, fewer than the 4 px that a picker needs; check --diameter (in training dataset.particle_diameter) and the "
+            "pixel size"
         )
     if image.min() == image.max():
         raise InputError("the micrograph is constant; is it blank?")

@@ -18,8 +18,8 @@ LAYERS: list[list[str]] = [
     ["networks", "model", "cascade", "mining", "metrics"],
     ["samples", "datasets", "datamodules", "modules"],
     [
-        "complaints", "schema", "progress", "download", "provenance", "shapes", "cut", "evaluate", "overlay", "picking",
-        "scoring",
+        "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "cut", "evaluate", "overlay",
+        "picking", "scoring",
         "figures", "simulate", "train", "pick", "import_matlab",
     ],
     ["cli"],
@@ -27,7 +27,7 @@ LAYERS: list[list[str]] = [
 ORDER = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 
 # Third-party packages that only some modules may import; None: no module at all.
-CONFIGURATION = {"schema", "train", "pick", "evaluate", "simulate", "cli"}
+CONFIGURATION = {"schema", "limits", "train", "pick", "evaluate", "simulate", "cli"}
 ONLY_IN: dict[str, set[str] | None] = {
     "hydra": CONFIGURATION,
     "omegaconf": CONFIGURATION,

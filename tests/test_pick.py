@@ -263,6 +263,62 @@ def test_pictures_of_an_earlier_run_are_not_picked(weights, tmp_path, monkeypatc
     assert len(list(out.rglob("*_autopick.star"))) == 2
 
 
+def test_a_micrograph_that_was_made_again_is_picked_again(weights, mics, tmp_path, caplog):
+    """Another image under the same name, or another pixel size in its header: not the old picks without a word."""
+    out = tmp_path / "picks"
+    assert pick(weights, mics, out, "--threshold", "all") == 0
+    before = (out / "a" / "one_autopick.star").read_bytes()
+    image = np.random.default_rng(77).normal(100, 10, (120, 150)).astype(np.float32)
+    write_micrograph(mics / "a" / "one.mrc", image, PIXEL_SIZE)
+    write_micrograph(mics / "b" / "one.mrc", image, 2 * PIXEL_SIZE)
+    kept = (out / "candidates" / "a" / "two.v2_candidates.star").stat().st_mtime_ns
+    with caplog.at_level("INFO"):
+        assert pick(weights, mics, out, "--threshold", "all") == 0
+    assert "2 micrographs, such as a/one, changed since" in caplog.text
+    assert (out / "a" / "one_autopick.star").read_bytes() != before
+    assert (out / "candidates" / "a" / "two.v2_candidates.star").stat().st_mtime_ns == kept
+    records = json.loads((out / "run.json").read_text())["micrographs"]
+    sizes = {record["stem"] + record["tree"]: record["pixel_size"] for record in records}
+    assert sizes["oneb"] == 2 * PIXEL_SIZE and sizes["onea"] == PIXEL_SIZE
+
+
+def test_a_new_ctf_reaches_particles_star_without_picking_again(weights, mics, tmp_path, caplog):
+    out, star = tmp_path / "picks", tmp_path / "micrographs.star"
+
+    def list_with(defocus):
+        optics = {"rlnOpticsGroupName": ["g"], "rlnOpticsGroup": [1], "rlnMicrographPixelSize": [PIXEL_SIZE]}
+        rows = {"rlnMicrographName": [str(mics / "a" / "one.mrc")], "rlnOpticsGroup": [1], "rlnDefocusU": [defocus],
+                "rlnDefocusV": [defocus], "rlnDefocusAngle": [0.0]}  # fmt: skip
+        write_star(star, {"optics": optics, "micrographs": rows})
+
+    for defocus in (22827.0, 11111.0):
+        list_with(defocus)
+        with caplog.at_level("INFO"):
+            assert pick(weights, star, out, "--threshold", "all") == 0
+        found = read_star(out / "particles.star")["particles"]["rlnDefocusU"].astype(float)
+        assert len(found) > 3 and set(found) == {defocus}
+    assert "1 micrographs are already picked" in caplog.text
+
+
+def test_micrographs_that_left_the_source_are_named(weights, mics, tmp_path, caplog):
+    out = tmp_path / "picks"
+    assert pick(weights, mics, out) == 0
+    (mics / "b" / "one.mrc").unlink()
+    assert pick(weights, mics, out) == 0
+    assert "1 micrographs, such as b/one, were picked" in caplog.text and "choose another --out" in caplog.text
+
+
+def test_a_box_that_fits_nowhere_is_an_error(weights, mics, tmp_path, capsys):
+    assert pick(weights, mics, tmp_path / "picks", "--box-size", 5000) == 2
+    assert "the box of 5000 px is larger than the 120 x 150 image; lower --box-size" in capsys.readouterr().err
+
+
+def test_no_pick_comes_with_advice(weights, mics, tmp_path, capsys):
+    assert pick(weights, mics, tmp_path / "picks", "--threshold", 1) == 0
+    said = capsys.readouterr().err
+    assert "no pick reaches" in said and f"drpnet threshold {tmp_path / 'picks'} --at 0." in said.replace("\n", "")
+
+
 def test_a_run_that_picked_nothing_binds_nobody(weights, mics, tmp_path):
     out = tmp_path / "picks"
     assert pick(weights, mics, out, "--diameter", 5) == 2  # 1 px
