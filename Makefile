@@ -32,9 +32,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	@mkdir -p $(DEMO) && rm -rf $(DEMO)/picks && touch $(DEMO)/started
 	$(BIN)/drpnet simulate trpv1 --out $(DEMO)/test micrographs=4 seed=2019
-	$(BIN)/python train.py experiment=trpv1_fcrn dataset=simulated_trpv1 hydra.run.dir=$(DEMO)/fcrn
+	$(BIN)/python train.py experiment=trpv1_fcrn dataset=simulated_trpv1 hydra.run.dir=$(DEMO)/fcrn \
+	    trainer.max_epochs=6 module.optimizer.lr=0.003
 	$(BIN)/python train.py experiment=trpv1_classifier dataset=simulated_trpv1 \
-	    fcrn_weights=$(DEMO)/fcrn/weights.safetensors hydra.run.dir=$(DEMO)/classifier
+	    fcrn_weights=$(DEMO)/fcrn/weights.safetensors hydra.run.dir=$(DEMO)/classifier trainer.max_epochs=4
 	$(BIN)/python pick.py micrographs=$(DEMO)/test/micrographs out=$(DEMO)/picks particle_diameter=173 \
 	    weights=$(DEMO)/classifier/weights.safetensors
 	$(BIN)/drpnet evaluate $(DEMO)/picks $(DEMO)/test/particles.star --diameter-px 47 --json $(DEMO)/metrics.json

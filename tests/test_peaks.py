@@ -72,8 +72,11 @@ def test_candidates_keep_the_minimum_distance_and_the_strongest_stay(seed, minim
 
 
 @settings(max_examples=60, deadline=None)
-@given(arrays(float, st.tuples(st.integers(0, 12), st.just(2)), elements=st.floats(0, 10)), st.floats(0, 6))
-def test_suppression_equals_the_greedy_loop(centres, minimum):
+@given(
+    arrays(np.int64, st.tuples(st.integers(0, 12), st.just(2)), elements=st.integers(0, 1000)), st.integers(0, 600)
+)
+def test_suppression_equals_the_greedy_loop(hundredths, minimum_hundredths):
+    centres, minimum = hundredths / 100, minimum_hundredths / 100
     kept: list[int] = []
     for i, centre in enumerate(centres):
         if all(np.hypot(*(centre - centres[j])) > minimum * (1 - 1e-9) for j in kept):

@@ -1,6 +1,7 @@
 """Find micrographs: a folder, a glob, one file or a RELION micrographs .star."""
 
 import glob
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from drpnet.io.paths import own_pictures, walk
 
 __all__ = ["MicrographEntry", "MicrographList", "find_micrographs"]
 
+log = logging.getLogger(__name__)
 _PREVIEWS = (".png", ".jpg", ".jpeg")
 
 
@@ -82,7 +84,10 @@ def _foreign(base: Path, paths: Sequence[Path]) -> list[Path]:
 
 def _from_folder(folder: Path) -> tuple[MicrographEntry, ...]:
     paths = _foreign(folder, [path for path in walk(folder) if split_suffix(path.name)[1]])
-    paths = [path for path in paths if split_suffix(path.name)[1] not in _PREVIEWS] or paths
+    real = [path for path in paths if split_suffix(path.name)[1] not in _PREVIEWS]
+    if real and len(real) < len(paths):
+        log.info("%s: %d .png or .jpg beside the micrographs are taken for previews", folder, len(paths) - len(real))
+    paths = real or paths
     there = set(paths)
     spectra = {
         path for path in paths if path.stem.endswith("_PS") and path.with_stem(path.stem[:-3]) in there

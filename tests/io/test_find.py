@@ -54,9 +54,11 @@ def test_folder_with_subfolders_in_sorted_order(project):
     )
 
 
-def test_previews_count_only_where_there_is_nothing_else(project):
+def test_previews_count_only_where_there_is_nothing_else(project, caplog):
     make("m/a.mrc", "m/a.png", "m/overlays/b.jpg", "p/a.png", "p/b.jpeg")
-    assert [stem for _, _, stem in found("m")] == ["a"]
+    with caplog.at_level("INFO"):
+        assert [stem for _, _, stem in found("m")] == ["a"]
+    assert "m: 2 .png or .jpg beside the micrographs are taken for previews" in caplog.text
     assert [stem for _, _, stem in found("p")] == ["a", "b"]
 
 
