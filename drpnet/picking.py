@@ -3,12 +3,11 @@
 import errno
 import logging
 import math
-import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+import loky
 import numpy as np
 import torch
+from loky.backend import get_context
 
 from drpnet.cascade import Picker
 from drpnet.cut import PIXEL_SIZE, candidates_path, kept_candidates
@@ -238,12 +239,15 @@ def _pick_in_workers(
 ) -> Iterator[Outcome]:
     """Each worker process has its own copy of the networks and its share of the processor's cores.
 
-    A Ctrl-C ends only this process at once; a worker ends its micrograph and does not take another.
+    After a Ctrl-C a worker ends its micrograph and does not take another. loky's pool, since
+    that of the standard library hangs when a worker is killed while another starts.
     """
     threads = max(1, torch.get_num_threads() // workers)
-    context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (model, job, device, threads, stop))
+    stop = get_context().Event()
+    pool = loky.ProcessPoolExecutor(
+        workers, initializer=_start_worker, initargs=(model, job, device, threads, stop)
+    )
+    broken = False
     try:
         with _interrupts_ignored():  # which the workers that start here inherit
             futures: dict[Future[Record], MicrographEntry] = {pool.submit(_work, entry): entry for entry in todo}
@@ -256,13 +260,14 @@ def _pick_in_workers(
             except Exception as error:
                 yield entry, None, _problem(entry, error)
     except BrokenProcessPool:  # while micrographs are handed out, too: a worker can die at its start
+        broken = True
         raise InputError(
             f"a worker process died (killed, or out of memory?) with {workers} workers; "
             "run the same command again to go on, with fewer --workers"
         ) from None
     finally:
         stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(kill_workers=broken)
 
 
 @contextmanager

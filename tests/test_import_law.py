@@ -38,6 +38,7 @@ ONLY_IN: dict[str, set[str] | None] = {
     "pandas": {"io"},
     "mrcfile": {"io"},
     "numba": {"floods"},
+    "loky": {"picking"},
     "skimage": None,
     "starfile": {"io"},
     "tifffile": {"io"},

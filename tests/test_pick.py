@@ -9,10 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import loky
 import numpy as np
 import pytest
 import torch
@@ -364,14 +364,14 @@ def test_an_interruption_with_workers_ends_in_one_line_and_leaves_nothing_half_w
 
 
 def test_a_worker_that_dies_while_micrographs_are_handed_out(weights, mics, tmp_path, monkeypatch, capsys):
-    really = ProcessPoolExecutor.submit
+    really = loky.ProcessPoolExecutor.submit
 
     def dies_at_the_second(pool, function, *arguments):
         if pool._pending_work_items or pool._queue_count > 0:
             raise BrokenProcessPool("as if the first worker had been killed at its start")
         return really(pool, function, *arguments)
 
-    monkeypatch.setattr(ProcessPoolExecutor, "submit", dies_at_the_second)
+    monkeypatch.setattr(loky.ProcessPoolExecutor, "submit", dies_at_the_second)
     assert pick(weights, mics, tmp_path / "picks", "--workers", 2) == 2
     told = capsys.readouterr().err
     assert "Traceback" not in told and "a worker process died" in told
@@ -381,6 +381,28 @@ def kill_a_worker():
     while not multiprocessing.active_children():
         time.sleep(0.02)
     os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the workers in Linux's /proc")
+def test_a_killed_worker_ends_the_whole_program(weights, mics, tmp_path, repository):
+    """Not only with a message: the pool of the standard library waits for ever at the interpreter's end."""
+    arguments = ["pick", mics, "--out", tmp_path / "picks", "--diameter", DIAMETER, "--weights", weights, "--workers", 2]
+    program = subprocess.Popen(
+        [sys.executable, "-m", "drpnet.cli", *map(str, arguments)], cwd=repository, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while program.poll() is None:
+        children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+        workers = [child for child in children if b"popen_loky" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        if workers:
+            os.kill(int(workers[0]), signal.SIGKILL)
+            break
+        time.sleep(0.001)
+    try:
+        told = program.communicate(timeout=120)[1]
+    finally:
+        program.kill()
+    assert program.returncode == 2 and "a worker process died" in told and "Traceback" not in told
 
 
 def test_profiles_change_the_candidates(weights, mics, tmp_path):

@@ -5,11 +5,12 @@ Rows that the committed result holds are not run again; `--again` runs them.
 
 import argparse
 import json
-import multiprocessing
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
+
+import loky
 
 from drpnet.evaluate import write_json
 from drpnet.progress import bar
@@ -85,7 +86,7 @@ def run_all(tasks: list[Task], workers: int, known: Scores) -> Scores:
     """The known scores and those of every task; the baselines first, since others stand on their first network."""
     scores: Scores = {name: dict(of) for name, of in known.items()}
     phases = [[task for task in tasks if task.row.name == "fcrn"], [task for task in tasks if task.row.name != "fcrn"]]
-    with bar() as progress, ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with bar() as progress, loky.ProcessPoolExecutor(workers) as pool:
         shown = progress.add_task("Ablations", total=len(tasks))
         for phase in phases:
             futures = {pool.submit(run, task): task for task in phase}
