@@ -1,4 +1,4 @@
-"""The console: drpnet pick, threshold, evaluate, simulate, train, download, import-matlab."""
+"""The console: drpnet pick, threshold, evaluate, doctor, simulate, train, download, import-matlab."""
 
 import logging
 import os
@@ -208,6 +208,60 @@ def evaluate(
         print_evaluation(result)
         if json_file is not None:
             write_json(result, json_file)
+        from drpnet.doctor import verdict
+
+        if line := verdict(picks, truth, micrographs, diameter_px):
+            typer.echo(line)
+
+
+@app.command(epilog="Example: **drpnet doctor my_micrographs/ my_labels/ --diameter 180 --fix corrected**")
+def doctor(
+    micrographs: Annotated[
+        str, typer.Argument(help="A folder, a quoted glob ('mics/*.mrc') or a RELION micrographs .star")
+    ],
+    coordinates: Annotated[
+        Path, typer.Argument(parser=_path, help="Folder of coordinates (.star, .box, .csv ...) or one particles .star")
+    ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(parser=_path, metavar="PATH", help="Labels that are right: compare with them, not with the images"),
+    ] = None,
+    diameter: Annotated[float | None, typer.Option(help="Longest dimension of the particle in Angstrom")] = None,
+    diameter_px: Annotated[float | None, typer.Option(help="The same in pixels; without both it is guessed")] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Angstrom per pixel, when the files do not say it")] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(parser=_path, metavar="PATH", help="New folder for the corrected coordinates, if they are wrong"),
+    ] = None,
+    from_1: Annotated[bool, typer.Option("--from-1", help="With --fix: the file counts pixels from 1")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", parser=_path, metavar="PATH", help="Also write the findings here")
+    ] = None,
+) -> None:
+    """Find coordinates in the wrong frame: flipped, swapped, binned, corners for centres, a wrong pixel size.
+
+    Exit status: 0 the set is right, 3 something is wrong, 4 it cannot be told, 2 bad input.
+    """
+    with user_errors():
+        from drpnet.doctor import examine, write_fixed
+        from drpnet.evaluate import write_json
+        from drpnet.findings import as_json, print_examination
+
+        found = examine(
+            micrographs, coordinates, labels=labels, diameter=diameter, diameter_px=diameter_px, pixel_size=pixel_size
+        )
+        print_examination(found)
+        if json_file is not None:
+            write_json(as_json(found), json_file)
+        if fix is not None and (found.diagnosis.kind == "wrong" or from_1):
+            files, centres, left_out = write_fixed(found, fix, 1 if from_1 else None)
+            typer.echo(f"wrote {centres} corrected coordinates of {files} micrographs to {fix}")
+            for line in left_out:
+                typer.echo(f"LEFT OUT {line}")
+        elif fix is not None:
+            typer.echo("nothing was corrected, so nothing was written")
+    status = {"right": 0, "unknown": 4}.get(found.diagnosis.kind, 3)
+    raise typer.Exit(3 if found.diagnosis.against else status)
 
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -13,13 +13,13 @@ LAYERS: list[list[str]] = [
     ["errors", "config", "archive", "io"],
     [
         "preprocess", "targets", "patches", "floods", "peaks", "selection", "matching", "rules",
-        "calibration", "log_picker", "simulation",
+        "calibration", "log_picker", "transforms", "contrast", "evidence", "diagnosis", "simulation",
     ],
     ["networks", "model", "cascade", "mining", "metrics"],
     ["samples", "datasets", "datamodules", "modules"],
     [
-        "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "cut", "evaluate", "overlay",
-        "picking", "scoring",
+        "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "cut", "evaluate", "findings",
+        "doctor", "overlay", "picking", "scoring",
         "figures", "simulate", "train", "pick", "import_matlab",
     ],
     ["cli"],

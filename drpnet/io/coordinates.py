@@ -1,7 +1,8 @@
 """Read the particle centres of many micrographs: a folder of coordinate files, or one file that lists several."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ _KINDS: tuple[Callable[[Path], bool], ...] = (
 _Place = tuple[Path, str]
 
 
-def read_coordinate_set(source: Path) -> dict[str, Coordinates]:
+def read_coordinate_set(source: Path, failures: list[str] | None = None) -> dict[str, Coordinates]:
     """Centres by micrograph stem, or "<folder>/<stem>" for a stem that occurs in several folders.
 
     `source` is a folder with one file a micrograph (searched with its subfolders; a picker's suffix such as
@@ -55,11 +56,11 @@ def read_coordinate_set(source: Path) -> dict[str, Coordinates]:
     cryoSPARC, or one coordinate file. In a folder the first of these kinds counts: *_autopick.star, other
     .star, .box, .cbox, .coord, coordinate_*_bin3.dat, .csv, .txt; a particles .star only where no star is for
     one micrograph. Raises InputError when there are none, one cannot be read or two are for the same
-    micrograph.
+    micrograph; with a list of `failures`, files of a folder that cannot be read are named there and left out.
     """
     source = Path(source)
     if source.is_dir():
-        places = _from_folder(source)
+        places = _from_folder(source, failures)
     elif source.suffix.lower() == ".star":
         places = _from_star(source, read_star(source))
     elif not source.exists():
@@ -79,14 +80,17 @@ def read_coordinate_set(source: Path) -> dict[str, Coordinates]:
     }
 
 
-def _from_folder(folder: Path) -> list[tuple[_Place, Coordinates]]:
+def _from_folder(folder: Path, failures: list[str] | None) -> list[tuple[_Place, Coordinates]]:
     files = [path for path in walk(folder) if not INDEX.fullmatch(path.name)]
     for kind in _KINDS:
         chosen = [path for path in files if kind(path)]
         if chosen and chosen[0].suffix.lower() == ".star":
-            places = _from_stars(folder, chosen)
+            places = _from_stars(folder, chosen, failures)
         else:
-            places = [(_place(path, folder), read_coordinates(path)) for path in chosen]
+            places = []
+            for path in chosen:
+                with _reported(failures):
+                    places.append((_place(path, folder), read_coordinates(path)))
         if places:
             return places
     raise InputError(
@@ -94,18 +98,30 @@ def _from_folder(folder: Path) -> list[tuple[_Place, Coordinates]]:
     )
 
 
-def _from_stars(folder: Path, stars: list[Path]) -> list[tuple[_Place, Coordinates]]:
+@contextmanager
+def _reported(failures: list[str] | None) -> Iterator[None]:
+    """Where failures are collected, an InputError becomes one of them."""
+    try:
+        yield
+    except InputError as error:
+        if failures is None:
+            raise
+        failures.append(str(error))
+
+
+def _from_stars(folder: Path, stars: list[Path], failures: list[str] | None) -> list[tuple[_Place, Coordinates]]:
     single: list[tuple[_Place, Coordinates]] = []
     sets: list[tuple[Path, pd.DataFrame]] = []
     for star in stars:
-        blocks = read_star(star)
-        if _is_other(blocks):
-            continue
-        table = particle_table(star, blocks)
-        if not _is_single(star, table):
-            sets.append((star, table))
-        else:
-            single.append((_place(star, folder), star_coordinates(star, table)))
+        with _reported(failures):
+            blocks = read_star(star)
+            if _is_other(blocks):
+                continue
+            table = particle_table(star, blocks)
+            if not _is_single(star, table):
+                sets.append((star, table))
+            else:
+                single.append((_place(star, folder), star_coordinates(star, table)))
     if single or not sets:
         return single
     return [place for star, table in sets for place in _split(star, table)]

@@ -39,12 +39,16 @@ class ParticleTable:
     ctf: Mapping[str, Any] | None = None
 
 
-def write_autopick_star(path: Path, centres: np.ndarray, figure_of_merit: np.ndarray) -> None:
-    """Write the picks of one micrograph as relion_autopick does; `centres` (n, 2) in (y, x) px."""
+def write_autopick_star(path: Path, centres: np.ndarray, figure_of_merit: np.ndarray | None) -> None:
+    """Write the picks of one micrograph as relion_autopick does; `centres` (n, 2) in (y, x) px.
+
+    Without a figure of merit (manual picks) the file has no such column.
+    """
+    merit = {} if figure_of_merit is None else {"rlnAutopickFigureOfMerit": np.asarray(figure_of_merit, dtype=float)}
     table = {
         **_xy(centres),
         "rlnClassNumber": np.zeros(len(centres), int),
-        "rlnAutopickFigureOfMerit": np.asarray(figure_of_merit, dtype=float),
+        **merit,
         "rlnAnglePsi": np.zeros(len(centres)),
     }
     write_star(path, {"": table})
