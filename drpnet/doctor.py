@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -194,10 +195,11 @@ def verdict(picks: Path, truth: Path, micrographs: Path | None = None, diameter_
         return None
 
 
-def warn_of_labels(micrographs: Sequence[LabelledMicrograph], diameter: float, command: str) -> None:
+def warn_of_labels(micrographs: Sequence[LabelledMicrograph], diameter: float, root: str, coordinates: str) -> None:
     """A loud warning where labels surely sit on nothing, or fit better in another frame; a glance of a second or two.
 
-    `diameter` in Angstrom; `command` is what the warning names. It never raises: a training must not fail for it.
+    `diameter` in Angstrom; `root` and `coordinates` are the data set's, for the command that the warning names. It never
+    raises: a training must not fail for it.
     """
     try:
         usable = {m.stem: m for m in micrographs if m.path.suffix.lower() not in COMPRESSED_SUFFIXES and len(m.centres)}
@@ -209,7 +211,11 @@ def warn_of_labels(micrographs: Sequence[LabelledMicrograph], diameter: float, c
         paths, sizes = {name: usable[name].path for name in names}, {name: usable[name].pixel_size for name in names}
         found = _examine(sets, paths, names, None, sizes, diameter, None, [], _GLANCE_SECONDS)
         if found.diagnosis.kind not in ("right", "unknown"):
-            log.warning("ARE THE LABELS IN THE RIGHT FRAME? %s Look with: %s", sentence(found), command)
+            folder, labels = shlex.quote(str(paths[names[0]].parent)), shlex.quote(str(Path(root) / coordinates))
+            command = f"drpnet doctor {folder} {labels} --diameter {diameter:g}"
+            flip = found.diagnosis.found.transform == Transform(flip_y=True)
+            remedy = " or change dataset.coordinates_upside_down" if flip else ""
+            log.warning("ARE THE LABELS IN THE RIGHT FRAME? %s Look with: %s%s", sentence(found), command, remedy)
     except Exception as error:  # noqa: BLE001
         log.debug("labels not looked at", exc_info=error)
 

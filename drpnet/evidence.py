@@ -82,7 +82,8 @@ class Evidence:
         """Darkness (n,) interpolated at places (n, 2); 0 outside the micrograph."""
         inner = ((places + 0.5) / self._block - 0.5).clip(0, self._sizes[self.owner] - 1)
         points = np.concatenate([self.owner[None].astype(float), inner.T])
-        return np.where(self.holds(places), ndimage.map_coordinates(self._maps, points, order=1, mode="nearest"), 0.0)
+        found = ndimage.map_coordinates(self._maps, points, order=1, mode="nearest", output=float)
+        return np.where(self.holds(places), found, 0.0)
 
     def contrast(self, transform: Transform) -> float:
         """Mean darkness of the places; 0 where they are random."""

@@ -86,7 +86,7 @@ def remarks(examination: Examination) -> list[str]:
         if not transform.first and not any(transform.offset) and unit < CENTRING * found.diameter_px:
             lines.append(
                 f"Whether pixels are counted from 0 or from 1 cannot be told: it is {unit:.3g} px, "
-                f"{unit / found.diameter_px:.1%} of the diameter, and pickers are as far off centre by themselves. 0 is assumed."
+                f"{unit / found.diameter_px:.1%} of the diameter, and pickers are as far off centre themselves. 0 is assumed."
             )
     y_scale, x_scale = transform.scale
     if y_scale == x_scale and y_scale != 1 and examination.pixel_size:

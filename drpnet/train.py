@@ -24,6 +24,7 @@ from drpnet.cascade import Picker
 from drpnet.complaints import one_line
 from drpnet.datamodules import loader
 from drpnet.datasets import open_dataset
+from drpnet.doctor import warn_of_labels
 from drpnet.errors import InputError
 from drpnet.evaluate import print_evaluation, write_json
 from drpnet.figures import draw_training
@@ -75,6 +76,8 @@ def train(config: DictConfig, folder: Path) -> float:
             data.name,
             ", ".join(f"{len(found)} micrographs for {part}" for part, found in parts.items()),
         )
+        if trainer.is_global_zero and not data.simulated:
+            warn_of_labels(data.train, data.particle_diameter, settings.dataset.root, settings.dataset.coordinates)
         datamodule = make_datamodule(data=data)
 
     trainer.fit(module, datamodule, ckpt_path=settings.resume)

@@ -1,0 +1,186 @@
+"""The doctor on files: what it reads, says, writes, and what it leaves alone."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from drpnet.cli import app
+from drpnet.datasets import LabelledMicrograph
+from drpnet.diagnosis import LEAST_CENTRES
+from drpnet.doctor import examine, verdict, warn_of_labels, write_fixed
+from drpnet.errors import InputError
+from drpnet.findings import as_json, sentence
+from drpnet.io.coordinates import read_coordinate_set
+from drpnet.io.micrographs import write_micrograph
+from drpnet.io.picks import write_autopick_star
+from drpnet.transforms import Transform
+
+SHAPE, DIAMETER, PIXEL_SIZE = (300, 340), 20.0, 5.0
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Three micrographs of dark discs on noise with their truth, and the same turned upside down."""
+    folder = tmp_path_factory.mktemp("project")
+    rng = np.random.default_rng(0)
+    y, x = np.indices(SHAPE)
+    for number in range(3):
+        grid = np.stack(np.meshgrid(np.arange(20, 280, 28.0), np.arange(20, 320, 28.0)), axis=-1).reshape(-1, 2)
+        centres = rng.permutation(grid + rng.uniform(-6, 6, grid.shape))[:60]
+        image = rng.normal(0, 1, SHAPE)
+        for row, column in centres:
+            image -= 1.5 * ((y - row) ** 2 + (x - column) ** 2 < (DIAMETER / 2) ** 2)
+        write_micrograph(folder / "micrographs" / f"m{number}.mrc", image, PIXEL_SIZE)
+        scores = rng.uniform(0, 1, len(centres))
+        write_autopick_star(folder / "truth" / f"m{number}.star", centres, scores)
+        write_autopick_star(folder / "flipped" / f"m{number}.star", Transform(flip_y=True).inverse(centres, SHAPE), scores)
+        lost = rng.uniform(0, np.array(SHAPE) - 1, centres.shape)
+        write_autopick_star(folder / "lost" / f"m{number}.star", lost, scores)
+        boxes = [f"{x - 9:.0f}\t{y - 9:.0f}" for y, x in centres]
+        (folder / "corners").mkdir(exist_ok=True)
+        (folder / "corners" / f"m{number}.txt").write_text("\n".join(boxes) + "\n")
+    return folder
+
+
+def console(*arguments):
+    return CliRunner().invoke(app, ["doctor", *(str(one) for one in arguments)])
+
+
+def test_right_is_status_0(project):
+    done = console(project / "micrographs", project / "truth", "--diameter", DIAMETER * PIXEL_SIZE)
+    assert done.exit_code == 0, done.output
+    assert "right as written" in done.output and "LEFT OUT" not in done.output
+
+
+def test_wrong_is_status_3_and_the_fix_is_the_truth(project, tmp_path):
+    before = {path: path.read_bytes() for path in (project / "flipped").iterdir()}
+    out, report = tmp_path / "fixed", tmp_path / "report.json"
+    done = console(
+        project / "micrographs", project / "flipped", "--diameter-px", DIAMETER, "--fix", out, "--json", report
+    )
+    assert done.exit_code == 3 and "y flipped" in done.output and "180 corrected coordinates" in done.output
+    assert {path: path.read_bytes() for path in (project / "flipped").iterdir()} == before
+    truth, fixed = read_coordinate_set(project / "truth"), read_coordinate_set(out)
+    for name, coordinates in truth.items():
+        np.testing.assert_allclose(fixed[name].centres, coordinates.centres, atol=1e-5)
+        np.testing.assert_allclose(fixed[name].scores, coordinates.scores, atol=1e-6)
+    found = json.loads(report.read_text())
+    assert found["verdict"] == "wrong" and found["transform"]["flip_y"] and found["trials"]
+    assert console(project / "micrographs", out, "--diameter-px", DIAMETER).exit_code == 0
+
+
+def test_corners_read_as_centres(project, tmp_path):
+    found = examine(str(project / "micrographs"), project / "corners", diameter_px=DIAMETER)
+    assert found.diagnosis.kind == "wrong"
+    np.testing.assert_allclose(found.diagnosis.found.transform.offset, 9, atol=0.15 * DIAMETER)
+    files, centres, left_out = write_fixed(found, tmp_path / "out")
+    assert (files, centres, left_out) == (3, 180, [])
+    assert "rlnAutopickFigureOfMerit" not in (tmp_path / "out" / "m0_autopick.star").read_text()
+
+
+def test_the_diameter_can_be_guessed(project):
+    found = examine(str(project / "micrographs"), project / "flipped")
+    assert found.guessed and found.diagnosis.found.transform == Transform(flip_y=True)
+
+
+def test_lost_coordinates_sit_on_nothing_and_nothing_is_written(project, tmp_path):
+    out = tmp_path / "none"
+    done = console(project / "micrographs", project / "lost", "--diameter-px", DIAMETER, "--fix", out)
+    assert done.exit_code == 3 and "sit on nothing" in done.output and not out.exists()
+
+
+def test_labels_are_evidence_without_reading_an_image(project, tmp_path):
+    found = examine(str(project / "micrographs"), project / "flipped", labels=project / "truth")
+    assert found.evidence == "labels" and found.diagnosis.found.transform == Transform(flip_y=True)
+    assert "lie on the labels" in sentence(found)
+
+
+def test_one_bad_file_stops_nothing(project, tmp_path):
+    for kind in ("micrographs", "flipped"):
+        (tmp_path / kind).mkdir()
+        for path in (project / kind).iterdir():
+            (tmp_path / kind / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "flipped" / "m1.star").write_text("data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n1 two\n")
+    (tmp_path / "micrographs" / "m2.mrc").write_bytes(b"cut short")
+    done = console(tmp_path / "micrographs", tmp_path / "flipped", "--diameter-px", DIAMETER, "--fix", tmp_path / "out")
+    assert done.exit_code == 3 and "y flipped" in done.output
+    assert done.output.count("LEFT OUT") == 3  # once each on reading, the micrograph again on writing
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["m0_autopick.star"]
+
+
+def test_too_few_is_status_4(project, tmp_path):
+    (tmp_path / "m0.txt").write_text("10 20\n30 40\n")
+    done = console(project / "micrographs", tmp_path, "--diameter-px", DIAMETER)
+    assert done.exit_code == 4 and f"it takes {LEAST_CENTRES}" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--diameter", "0"], "--diameter is 0.0"),
+        (["--diameter", "90", "--diameter-px", "20"], "not both"),
+        (["--labels", "nowhere"], "does not exist"),
+        (["--diameter-px", "200"], "too small"),
+    ],
+)
+def test_bad_input_is_status_2(project, arguments, message):
+    done = console(project / "micrographs", project / "truth", *arguments)
+    assert done.exit_code == 2 and message in done.output and "Traceback" not in done.output
+
+
+def test_names_that_do_not_agree(project, tmp_path):
+    (tmp_path / "other.txt").write_text("1 2\n")
+    with pytest.raises(InputError, match="names"):
+        examine(str(project / "micrographs"), tmp_path)
+
+
+def test_a_folder_that_is_there_is_not_written_to(project):
+    found = examine(str(project / "micrographs"), project / "flipped", diameter_px=DIAMETER)
+    with pytest.raises(InputError, match="there already"):
+        write_fixed(found, project / "flipped")
+
+
+def test_the_json_has_no_objects_of_ours(project):
+    found = as_json(examine(str(project / "micrographs"), project / "truth", diameter_px=DIAMETER))
+    assert json.dumps(found) and found["looked_at"] == ["m0", "m1", "m2"]
+
+
+def test_verdict_finds_the_micrographs_beside_and_never_raises(project, tmp_path):
+    right = verdict(project / "truth", project / "truth", diameter_px=DIAMETER)
+    assert right is not None and "right as written" in right and "\n" not in right
+    wrong = verdict(project / "flipped", project / "truth", project / "micrographs", DIAMETER)
+    assert wrong is not None and "y flipped" in wrong and "drpnet doctor" in wrong
+    assert verdict(tmp_path / "nowhere", tmp_path, None, DIAMETER) is None
+    assert verdict(project / "truth", project / "truth", project / "micrographs", -1) is None
+
+
+def test_evaluation_prints_the_verdict_after_the_score(project):
+    words = [str(project / name) for name in ("flipped", "truth")]
+    done = CliRunner().invoke(app, ["evaluate", *words, "--diameter-px", str(DIAMETER)])
+    assert done.exit_code == 0 and "y flipped" in done.output.partition("pooled")[2]
+
+
+def labelled(project, kind):
+    return [
+        LabelledMicrograph(project / "micrographs" / f"{name}.mrc", coordinates.centres)
+        for name, coordinates in read_coordinate_set(project / kind).items()
+    ]
+
+
+@pytest.mark.parametrize(("kind", "words"), [("flipped", "y flipped"), ("lost", "nothing"), ("truth", None)])
+def test_training_warns_of_labels_in_a_wrong_frame(project, caplog, kind, words):
+    with caplog.at_level(logging.WARNING):
+        warn_of_labels(labelled(project, kind), DIAMETER * PIXEL_SIZE, str(project), kind)
+    text = " ".join(record.getMessage() for record in caplog.records)
+    assert words is None and not text or words is not None and words in text and f"drpnet doctor {project}" in text
+
+
+def test_the_warning_never_fails_a_training(caplog):
+    gone = LabelledMicrograph(Path("nowhere.mrc"), np.zeros((50, 2)))
+    warn_of_labels([gone], 100.0, "data", "labels")
+    warn_of_labels([], 100.0, "data", "labels")
+    assert not caplog.records
