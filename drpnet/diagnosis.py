@@ -28,6 +28,8 @@ NOTHING = 0.15
 """A contrast that is surely below is that of a set on nothing."""
 CENTRING = 0.08
 """Diameters that image and picker may be off centre: below, one pixel more or less cannot be told (measured: 0.045)."""
+_SUSPICION = 4.0
+"""A z that is too low, or too unequal, for a claim, but too high to say that there is nothing."""
 _QUICK = 1500
 """Centres that choose the leaders of a family; all of them then decide."""
 
@@ -98,7 +100,7 @@ def diagnose(
     found = trial(evidence, best)
     trials = sorted((trial(evidence, one) for one in shown | {best}), key=lambda one: -one.z)
     result = Diagnosis(
-        _kind(written, best, total), found, written, tuple(trials), sum(map(len, families)), total, micrographs,
+        _kind(written, best, trials, total), found, written, tuple(trials), sum(map(len, families)), total, micrographs,
         diameter_px, evidence.gain(best, IDENTITY), against=_against(evidence, best, families[0]),
     )  # fmt: skip
     if result.kind not in ("right", "wrong"):
@@ -173,10 +175,11 @@ def _replaces(evidence: Evidence, new: Transform, old: Transform, level: float, 
     moved = np.sqrt(((evidence.places(new) - evidence.places(old)) ** 2).sum(axis=1).mean())
     if after <= LEAST_RISE * max(before, 0) or moved <= LEAST_MOVE * diameter_px:
         return False
-    return evidence.z(new) > level and evidence.gain(new, old) > level
+    better = (evidence.contrasts(new) > evidence.contrasts(old)).mean() > 0.5
+    return bool(better) and evidence.z(new) > level and evidence.gain(new, old) > level
 
 
-def _kind(written: Trial, best: Transform, total: int) -> str:
+def _kind(written: Trial, best: Transform, trials: Sequence[Trial], total: int) -> str:
     if best != IDENTITY:
         return "wrong"
     if written.inside < LEAST_INSIDE:
@@ -186,7 +189,9 @@ def _kind(written: Trial, best: Transform, total: int) -> str:
         return "right"
     if written.z < -level and written.contrast < -NOTHING:
         return "bright"
-    return "nothing" if written.contrast + 2 / np.sqrt(total) < NOTHING else "unknown"
+    surely_none = written.contrast + 2 / np.sqrt(total) < NOTHING
+    suspect = any(one.z > _SUSPICION and one.contrast > NOTHING for one in trials)
+    return "nothing" if surely_none and not suspect else "unknown"
 
 
 def _against(evidence: Evidence, best: Transform, family: Sequence[Transform]) -> tuple[str, ...]:
@@ -194,6 +199,8 @@ def _against(evidence: Evidence, best: Transform, family: Sequence[Transform]) -
     if len(evidence.cases) < 2:
         return ()
     others = [one for one in (IDENTITY, *family) if one != best]
+    if not others:
+        return ()
     level = float(norm.isf(FALSE_ALARM / len(others) / len(evidence.cases)))
     named = []
     for number, case in enumerate(evidence.cases):

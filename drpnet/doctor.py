@@ -98,7 +98,8 @@ def _examine(
         if cases and time.monotonic() - began > seconds:
             break
         try:
-            shape, size, image = _read(paths[name], others is None)
+            needs_size = diameter is not None and sizes[name] is None
+            shape, size, image = _read(paths[name], others is None or needs_size)
             size = sizes[name] or size
             if diameter is not None and diameter_px is None:
                 if size is None:
@@ -110,7 +111,7 @@ def _examine(
             if min(shape) < 2 * finest:
                 raise InputError(f"{paths[name]} is {shape[0]} x {shape[1]} px, too small for a particle of {finest:.0f} px")
             other = None if others is None else others[name].centres
-            small = np.zeros((1, 1)) if image is None else shrink(image, block)
+            small = np.zeros((1, 1)) if image is None or other is not None else shrink(image, block)
             cases.append((name, shape, small, other))
         except InputError as error:
             failures.append(str(error))

@@ -97,6 +97,10 @@ def test_labels_are_evidence_without_reading_an_image(project, tmp_path):
     found = examine(str(project / "micrographs"), project / "flipped", labels=project / "truth")
     assert found.evidence == "labels" and found.diagnosis.found.transform == Transform(flip_y=True)
     assert "lie on the labels" in sentence(found)
+    angstrom = examine(
+        str(project / "micrographs"), project / "flipped", labels=project / "truth", diameter=DIAMETER * PIXEL_SIZE
+    )
+    assert angstrom.diagnosis.diameter_px == DIAMETER and angstrom.pixel_size == PIXEL_SIZE
 
 
 def test_one_bad_file_stops_nothing(project, tmp_path):
