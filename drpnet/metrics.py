@@ -1,4 +1,4 @@
-"""torchmetrics on top of `drpnet.matching`: summed states, so every process may see other micrographs."""
+"""torchmetrics on top of `drpnet.matching`: summed or joined states, so every process may see other micrographs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +11,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from drpnet.errors import InputError
 from drpnet.matching import (
+    average_precision,
     best_threshold,
     check_radius,
     match_one_to_one,
@@ -108,11 +109,56 @@ class BestMatchedPeakFMeasure(MatchedPeakFMeasure):
 
     def compute(self) -> Tensor:
         """The statistic over everything seen, a scalar tensor."""
+        return torch.tensor(best_threshold(*self._ranked(), int(self.particles))[1], device=self.particles.device)
+
+    def _ranked(self) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (n,) of all picks seen, and which are true (n,)."""
         scores, is_true = (
             _array(dim_zero_cat(state) if len(state) else (), ()) for state in (self.scores, self.is_true)
         )
-        best = best_threshold(scores, is_true, int(self.particles))[1]
-        return torch.tensor(best, device=self.particles.device)
+        return scores, is_true
+
+
+class MatchedPeakAveragePrecision(BestMatchedPeakFMeasure):
+    """Area under the pooled precision-recall curve, not interpolated (`matching.average_precision`); NaN without particles.
+
+    `update(picks, truth, scores)` as for the best F.
+    """
+
+    def compute(self) -> Tensor:
+        """The statistic over everything seen, a scalar tensor."""
+        area = average_precision(*self._ranked(), int(self.particles))
+        return torch.tensor(float("nan") if area is None else area, device=self.particles.device)
+
+
+class MatchedPeakLocalisationError(Metric):
+    """Median distance in px of one-to-one matches within `radius_px`, over every micrograph of every process.
+
+    `update(picks, truth)` takes centres (n, 2) and (k, 2) in (y, x) of one micrograph. NaN without a match. Raises
+    InputError for a radius not above 0 and for non-finite positions.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    distances: list[Tensor] | Tensor
+
+    def __init__(self, radius_px: float, **kwargs: Any) -> None:
+        """Match within `radius_px` pixels; the rest goes to torchmetrics."""
+        super().__init__(**kwargs)
+        self.radius_px = check_radius(radius_px)
+        self.add_state("distances", default=[], dist_reduce_fx="cat")
+
+    def update(self, picks: Centres, truth: Centres) -> None:
+        """Keep the distances of one micrograph: picks (n, 2) against truth (k, 2)."""
+        distance = match_one_to_one(_array(picks), _array(truth), self.radius_px).distance
+        assert isinstance(self.distances, list)
+        self.distances.append(torch.as_tensor(distance, dtype=torch.float32, device=self.device))
+
+    def compute(self) -> Tensor:
+        """The median over everything seen, a scalar tensor."""
+        distances = _array(dim_zero_cat(self.distances) if len(self.distances) else (), ())
+        return torch.tensor(float(np.median(distances)) if len(distances) else float("nan"), device=self.device)
 
 
 def _array(values: Centres | Scores, row: tuple[int, ...] = (2,)) -> np.ndarray:

@@ -10,7 +10,14 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from torchmetrics import MetricCollection
 
 from drpnet.errors import InputError
-from drpnet.metrics import BestMatchedPeakFMeasure, MatchedPeakFMeasure, MatchedPeakPrecision, MatchedPeakRecall
+from drpnet.metrics import (
+    BestMatchedPeakFMeasure,
+    MatchedPeakAveragePrecision,
+    MatchedPeakFMeasure,
+    MatchedPeakLocalisationError,
+    MatchedPeakPrecision,
+    MatchedPeakRecall,
+)
 
 RADIUS = 6.0
 
@@ -124,3 +131,47 @@ def test_the_best_threshold_is_one_for_all_micrographs():
 def test_a_pick_without_a_score_is_refused():
     with pytest.raises(InputError, match="2 picks have 1 scores"):
         BestMatchedPeakFMeasure(RADIUS).update([[1.0, 1.0], [2.0, 2.0]], [], [0.5])
+
+
+def area_by_search(fields) -> float:
+    """Precision times the step in recall, each threshold matched and counted afresh."""
+    area = before = 0.0
+    for threshold in np.unique(np.concatenate([scores for _, _, scores in fields]))[::-1]:
+        kept = [(picks[scores >= threshold], truth) for picks, truth, scores in fields]
+        precision, recall, _ = reference(kept)
+        area, before = area + precision * (recall - before), recall
+    return area
+
+
+def test_the_average_precision_is_one_curve_for_all_micrographs():
+    fields = scored_micrographs(8)
+    metric = MatchedPeakAveragePrecision(RADIUS)
+    for picks, truth, scores in fields:
+        metric.update(picks, truth, torch.from_numpy(scores))
+    assert float(metric.compute()) == pytest.approx(area_by_search(fields), abs=1e-6)
+    assert pickle.loads(pickle.dumps(metric)).compute() == metric.compute()
+    metric.reset()
+    metric.update([[1.0, 1.0]], [], [0.5])
+    assert np.isnan(float(metric.compute()))
+    metric.update([], [[1.0, 1.0]])
+    assert float(metric.compute()) == 0
+
+
+def test_the_localisation_error_is_the_median_of_matched_distances():
+    random = np.random.default_rng(8)
+    metric, distances = MatchedPeakLocalisationError(RADIUS), []
+    grid = 20 * np.stack(np.meshgrid(np.arange(5.0), np.arange(4.0)), axis=-1).reshape(-1, 2)
+    for count in (3, 20, 7):
+        truth = grid[:count]
+        shift = random.uniform(-4, 4, truth.shape)
+        # particles far apart: the match of each pick is its own, whatever the method
+        metric.update(np.concatenate([truth + shift, [[500.0, 500.0]]]), torch.from_numpy(truth))
+        distances += np.hypot(*shift.T).tolist()
+    assert float(metric.compute()) == pytest.approx(np.median(distances), abs=1e-5)
+    again = pickle.loads(pickle.dumps(metric))
+    assert again.compute() == metric.compute() and again.radius_px == RADIUS
+    metric.reset()
+    metric.update([], [[1.0, 1.0]])
+    assert np.isnan(float(metric.compute()))
+    with pytest.raises(InputError, match="matching radius"):
+        MatchedPeakLocalisationError(0)

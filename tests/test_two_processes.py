@@ -17,7 +17,12 @@ from drpnet.config import DetectionConfig, PreprocessConfig
 from drpnet.datamodules import DistanceMapDataModule
 from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.io.micrographs import write_micrograph
-from drpnet.metrics import BestMatchedPeakFMeasure, MatchedPeakFMeasure
+from drpnet.metrics import (
+    BestMatchedPeakFMeasure,
+    MatchedPeakAveragePrecision,
+    MatchedPeakFMeasure,
+    MatchedPeakLocalisationError,
+)
 from drpnet.modules import FCRNModule
 from drpnet.samples import Augmentation
 from drpnet.targets import DistanceTarget
@@ -35,10 +40,14 @@ def fields() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
 def counted(share: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, float]:
     """The metrics of `share`; with other processes, of all their shares."""
     plain, best = MatchedPeakFMeasure(RADIUS), BestMatchedPeakFMeasure(RADIUS)
+    area, place = MatchedPeakAveragePrecision(RADIUS), MatchedPeakLocalisationError(RADIUS)
     for picks, truth, scores in share:
-        plain.update(picks, truth)
-        best.update(picks, truth, scores)
-    values = {"f": float(plain.compute()), "best_f": float(best.compute())}
+        for metric in (plain, place):
+            metric.update(picks, truth)
+        for metric in (best, area):
+            metric.update(picks, truth, scores)
+    metrics = {"f": plain, "best_f": best, "area": area, "place": place}
+    values = {name: float(metric.compute()) for name, metric in metrics.items()}
     # after compute each process is back at its own share
     return values | {"own_picks": int(plain.picks), "own_scores": len(best.scores)}
 
@@ -116,7 +125,7 @@ def together(tmp_path_factory) -> tuple[Path, list[dict]]:
 
 def test_the_metrics_pool_their_counts(together):
     alone, (first, second) = counted(fields()), together[1]
-    for key in ("f", "best_f"):
+    for key in ("f", "best_f", "area", "place"):
         assert first["counted"][key] == second["counted"][key] == pytest.approx(alone[key], abs=1e-6)
         assert first["one without"][key] == second["one without"][key] == pytest.approx(alone[key], abs=1e-6)
     for key in ("own_picks", "own_scores"):
