@@ -1,4 +1,4 @@
-"""The console: drpnet pick, threshold, evaluate, doctor, simulate, train, download, import-matlab."""
+"""The console: drpnet pick, threshold, evaluate, table, doctor, simulate, train, download, import-matlab."""
 
 import logging
 import os
@@ -177,41 +177,115 @@ def evaluate(
     ],
     truth: Annotated[Path, typer.Argument(parser=_path, help="The labels, likewise")],
     radius_px: Annotated[
-        float | None, typer.Option(help="A pick is true within this distance of a label, in pixels")
+        float | None, typer.Option(help="Instead of the rule's: a pick is true within this distance of a label, in pixels")
     ] = None,
     diameter_px: Annotated[
-        float | None, typer.Option(help="The particle's diameter in pixels; the radius is half of it")
+        float | None, typer.Option(help="The particle's diameter in pixels; the rule's tolerance follows from it")
     ] = None,
-    rule: Annotated[str, typer.Option(help="Matching rule: common = one to one within the radius, pooled")] = "common",
+    rule: Annotated[
+        str,
+        typer.Option(
+            help="common (one to one within half a diameter, pooled), common2026, drpnet2019, deeppicker, topaz, cryolo, "
+            "cryosegnet, repic, coco, many_to_one; PART=VALUE after a comma changes it: coco,tolerance=0.75"
+        ),
+    ] = "common",
+    box_px: Annotated[float | None, typer.Option(help="Box of rules that compare boxes; else the diameter")] = None,
     border_px: Annotated[float, typer.Option(help="Picks and labels this close to an edge do not count")] = 0.0,
     micrographs: Annotated[
         Path | None,
         typer.Option(
             parser=_path,
             metavar="PATH",
-            help="Folder of the micrographs: their sizes, for --border-px and to refuse labels outside",
+            help="Folder of the micrographs: their sizes, for --border-px, chance and to refuse labels outside",
         ),
     ] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="Picks of another picker, to compare; any number of times")
+    ] = None,
+    ceiling: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="PATH", help="Other labels: how well two annotators agree")
+    ] = None,
+    beta: Annotated[float, typer.Option(help="Also F-beta: 2 counts recall more, 0.5 precision")] = 1.0,
+    pixel_size: Annotated[float | None, typer.Option(help="Angstrom per pixel, when no file says it")] = None,
+    ctf: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="PATH", help="A .star with the defocus, when none lies near")
+    ] = None,
+    chance: Annotated[int, typer.Option(help="Random sets for the chance level, where sizes are known; 0: none")] = 3,
+    resamples: Annotated[int, typer.Option(help="Bootstrap draws for the intervals; 0: none")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the draws")] = 0,
     json_file: Annotated[
         Path | None, typer.Option("--json", parser=_path, metavar="PATH", help="Also write the result here")
     ] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", parser=_path, metavar="PATH", help="Also write a row a micrograph here")
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="PATH", help="Folder for pictures: curves, scores, offsets")
+    ] = None,
 ) -> None:
-    """Score picks against labels: precision, recall, F-measure, average precision."""
-    with user_errors():
-        from drpnet.evaluate import evaluate as evaluate_picks
-        from drpnet.evaluate import print_evaluation, write_json
+    """Score picks against labels: precision, recall, F-measure, average precision, and what they mean.
 
-        if (radius_px is None) == (diameter_px is None):
-            raise InputError("give either --radius-px R or --diameter-px D (R is half of D), both in pixels")
-        radius = radius_px if radius_px is not None else (diameter_px or 0) / 2
-        result = evaluate_picks(picks, truth, radius_px=radius, border_px=border_px, rule=rule, micrographs=micrographs)
+    Intervals come from a bootstrap over micrographs. *drpnet table* puts the scores of several runs together.
+    """
+    with user_errors():
+        from drpnet.evaluate import Extras, write_json
+        from drpnet.evaluate import evaluate as evaluate_picks
+        from drpnet.evaluation_tables import print_evaluation, write_csv
+
+        extras = Extras(
+            beta=beta, box_px=box_px, pixel_size=pixel_size, resamples=resamples, chance_draws=chance, seed=seed,
+            also=_named_paths(also or []), ceiling=ceiling, ctf=ctf,
+        )  # fmt: skip
+        result = evaluate_picks(
+            picks, truth, radius_px=radius_px, diameter_px=diameter_px, border_px=border_px, rule=rule,
+            micrographs=micrographs, extras=extras,
+        )  # fmt: skip
         print_evaluation(result)
         if json_file is not None:
             write_json(result, json_file)
+        if csv_file is not None:
+            write_csv(result, csv_file)
+        if figures is not None:
+            from drpnet.evaluation_figures import draw_evaluation
+
+            for path in draw_evaluation(result, figures):
+                typer.echo(f"wrote {path}")
         from drpnet.doctor import verdict
 
         if line := verdict(picks, truth, micrographs, diameter_px):
             typer.echo(line)
+
+
+def _named_paths(texts: list[str]) -> dict[str, Path]:
+    """NAME=PATH by name; PATH alone is called by its last part."""
+    named: dict[str, Path] = {}
+    for text in texts:
+        name, equals, path = text.rpartition("=")
+        name = name if equals else Path(path).stem
+        if not name or name in named:
+            raise InputError(f"--also {text!r}: give NAME=PATH, every name once")
+        named[name] = _path(path)
+    return named
+
+
+@app.command(epilog="Example: **drpnet table outputs/run1 outputs/run2 score.json**")
+def table(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(parser=_path, metavar="RUN...", help="Run folders (metrics.json) or files of drpnet evaluate --json"),
+    ],
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", parser=_path, metavar="PATH", help="Also write the table here")
+    ] = None,
+) -> None:
+    """Put the scores of several runs in one table, with mean and standard deviation."""
+    with user_errors():
+        from drpnet.run_table import print_runs, read_runs, write_runs
+
+        read = read_runs(runs)
+        print_runs(read)
+        if csv_file is not None:
+            write_runs(read, csv_file)
 
 
 @app.command(epilog="Example: **drpnet doctor my_micrographs/ my_labels/ --diameter 180 --fix corrected**")

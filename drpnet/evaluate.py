@@ -1,130 +1,170 @@
-"""Score any picker's picks against labels: precision, recall, F, average precision; pooled and single."""
+"""Score any picker's picks against labels, by any published rule, with what the number means beside it."""
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from drpnet.assessment import breakdown, ceiling, notes, numbers
+from drpnet.chance import chance
+from drpnet.comparison import compare, pooled_localisation
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
-from drpnet.io.coordinates import Coordinates, is_inside, read_coordinate_set, require_inside
-from drpnet.io.labels import read_labels
+from drpnet.io.conditions import read_conditions
 from drpnet.io.paths import MANIFEST
-from drpnet.matching import (
-    average_precision,
-    best_threshold,
-    check_radius,
-    outside_border,
-    true_in_score_order,
-)
-from drpnet.rules import RULES, Counts
-from drpnet.shapes import micrograph_shapes
+from drpnet.judging import Rule
+from drpnet.matching import check_radius
+from drpnet.pairing import pair_names, read_pairing
+from drpnet.rules import parse_rule
+from drpnet.scorecard import Field, Scored, judge_all, summary
+from drpnet.scores import check_beta
 
-SHOWN = 40
-"""Micrographs that the console lists; the result holds all."""
+__all__ = ["Extras", "evaluate", "pair_names", "picker_note", "reach_of", "score_micrographs", "write_json"]
 
 
-class Field(NamedTuple):
-    """One micrograph: picks (n, 2), scores (n,) or None, labelled particles (k, 2), matching radius in px."""
+@dataclass(frozen=True)
+class Extras:
+    """What `evaluate` adds to precision and recall. Raises InputError for values that mean nothing.
 
-    picks: np.ndarray
-    scores: np.ndarray | None
-    truth: np.ndarray
-    radius_px: float
+    `box_px`: the box of rules that compare boxes, else the diameter. `pixel_size`: Angstrom/px. `chance_draws`: random
+    sets for the chance level, 0 for none. `also`: further pickers by name. `ceiling`: other labels of the same
+    micrographs. `ctf`: a star with defocus.
+    """
+
+    beta: float = 1.0
+    box_px: float | None = None
+    pixel_size: float | None = None
+    resamples: int = 1000
+    chance_draws: int = 3
+    seed: int = 0
+    also: Mapping[str, Path] = field(default_factory=dict)
+    ceiling: Path | None = None
+    ctf: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_beta(self.beta)
+        for name, value in (("pixel size", self.pixel_size), ("box", self.box_px)):
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise InputError(f"the {name} is {value:g}; give a number above 0")
+        for name, count in (("bootstrap resamples", self.resamples), ("draws for the chance level", self.chance_draws)):
+            if count < 0:
+                raise InputError(f"{count} {name}; give 0 (none) or more")
+        if self.seed < 0:
+            raise InputError(f"the seed is {self.seed}; give 0 or more")
 
 
 def evaluate(
     picks: Path,
     truth: Path,
     *,
-    radius_px: float,
+    radius_px: float | None = None,
+    diameter_px: float | None = None,
     border_px: float = 0,
     rule: str = "common",
     micrographs: Path | None = None,
+    extras: Extras | None = None,
 ) -> dict[str, Any]:
     """Score two sets of coordinates, each a folder of per-micrograph files or one particles .star.
 
-    Micrographs that only one side knows are left out and listed under `not_picked` and `not_labelled`; a
+    The rule (`rules.parse_rule`) takes its tolerance from `diameter_px`; `radius_px` replaces that of rules that compare
+    centres. Micrographs that only one side knows are left out and listed under `not_picked` and `not_labelled`; a
     file without picks counts as a picked micrograph. With `border_px` above 0 picks and labels closer to an
-    edge are dropped before matching; micrograph sizes come from the folder `micrographs`, else run.json
-    among the picks, else a neighbouring folder named micrographs. Labels outside a micrograph of known size are an
-    InputError, picks outside are counted under `picks_outside`; `sizes_known` says for how many micrographs.
-    `note` says, for picks of `drpnet pick`, which classifier made them. Raises InputError, also when no micrograph
-    is on both sides.
+    edge do not count; micrograph sizes come from the folder `micrographs`, else run.json among the picks, else a
+    neighbouring folder named micrographs. Labels outside a micrograph of known size are an InputError, picks outside are
+    counted under `picks_outside`; `sizes_known` says for how many micrographs. `note` says, for picks of `drpnet pick`,
+    which classifier made them; `notes` what a reader of the numbers must know. Raises InputError, also when no
+    micrograph is on both sides.
     """
-    check_radius(radius_px)
+    how, extras = parse_rule(rule), extras or Extras()
+    reach = reach_of(how, radius_px, diameter_px, extras.box_px)
     if not (math.isfinite(border_px) and border_px >= 0):
         raise InputError(f"the border is {border_px} px; give 0 (whole micrograph) or more")
-    _check_rule(rule)
     picks, truth = Path(picks), Path(truth)
-    picked, labelled = read_coordinate_set(picks), read_labels(truth)
-    pairs = pair_names(list(picked), list(labelled))
-    if not pairs:
-        raise InputError(
-            f"no micrograph is in both sets: {picks} has {_first(picked)}, {truth} has {_first(labelled)}; "
-            "the file names or rlnMicrographName must agree"
+    paired = read_pairing(picks, truth, reach, rule=how, border_px=border_px, micrographs=micrographs)
+    conditions = read_conditions(truth, picks, extras.ctf)
+    scored = judge_all(paired.fields, how)
+    result = _result(scored, rule, how.average)
+    for row, one in zip(result["per_micrograph"], scored.values(), strict=True):
+        row |= _details(one)
+    result |= {
+        "diameter_px": diameter_px,
+        "border_px": float(border_px),
+        "not_picked": paired.not_picked,
+        "not_labelled": paired.not_labelled,
+        "picks_outside": paired.picks_outside,
+        "sizes_known": len(paired.shapes),
+        "note": picker_note(picks),
+        **numbers(
+            list(scored.values()), how, extras.beta, resamples=extras.resamples, seed=extras.seed,
+            diameter_px=diameter_px, pixel_size=extras.pixel_size or conditions.pixel_size,
+        ),
+        "chance": None,
+        "ceiling": None,
+        "comparison": None,
+        "breakdown": breakdown(scored, paired, conditions, diameter_px),
+    }  # fmt: skip
+    if extras.chance_draws and len(paired.shapes) == len(scored):
+        result["chance"] = chance(paired.fields, paired.shapes, how, extras.chance_draws, extras.seed, border_px)
+
+    def others(source: Path) -> dict[str, Scored]:
+        pairing = read_pairing(
+            source, truth, reach, rule=how, border_px=border_px, micrographs=micrographs, known=paired.shapes
         )
-    fields = {
-        name: Field(picked[key].centres, picked[key].scores, labelled[name].centres, radius_px)
-        for key, name in pairs.items()
-    }
-    shapes = micrograph_shapes(list(fields), picks, truth, micrographs, required=border_px > 0)
-    for name, shape in shapes.items():
-        _check_labels(labelled[name], shape, name, truth)
-    outside = {name: int((~is_inside(fields[name].picks, shape)).sum()) for name, shape in shapes.items()}
-    if border_px > 0:
-        for name, shape in shapes.items():
-            if 2 * border_px >= min(shape):
-                raise InputError(
-                    f"the border of {border_px:g} px leaves nothing of {name} ({shape[0]} x {shape[1]} px); give less"
-                )
-        fields = {name: _inside(field, shapes[name], border_px) for name, field in fields.items()}
-    result = score_micrographs(fields, rule)
-    result["border_px"] = float(border_px)
-    result["not_picked"] = sorted(set(labelled) - set(pairs.values()))
-    result["not_labelled"] = sorted(set(picked) - set(pairs))
-    result["picks_outside"] = {name: count for name, count in outside.items() if count}
-    result["sizes_known"] = len(shapes)
-    result["note"] = picker_note(picks)
+        return judge_all(pairing.fields, how)
+
+    if extras.ceiling is not None:
+        result["ceiling"] = ceiling(others(extras.ceiling), scored, how.average)
+    if extras.also:
+        pickers = {picks.resolve().stem: scored}
+        for name, source in extras.also.items():
+            if name in pickers:
+                raise InputError(f"two pickers are called {name}; give the further ones other names, NAME=FOLDER")
+            pickers[name] = others(source)
+        result["comparison"] = compare(pickers, how, extras.beta, extras.resamples, extras.seed)
+    result["notes"] = notes(list(scored.values()), paired)
     return result
+
+
+def reach_of(rule: Rule, radius_px: float | None, diameter_px: float | None, box_px: float | None = None) -> float:
+    """The size in px that a rule matches with; InputError for none, for one that is not above 0, or that it has not."""
+    if radius_px is None and diameter_px is None:
+        raise InputError("give --diameter-px D, the particle's diameter, or --radius-px R, both in pixels")
+    if diameter_px is not None and not (diameter_px > 0 and math.isfinite(diameter_px)):
+        raise InputError(f"the particle diameter is {diameter_px:g} px; give pixels above 0")
+    boxes = rule.metric in ("iou", "pixel_box")
+    if box_px is not None and not boxes:
+        raise InputError(f"--box-px is for rules that compare boxes; this one compares {rule.metric}: leave it out")
+    if radius_px is not None:
+        if rule.metric != "centre":
+            kind = "boxes" if boxes else "discs"
+            raise InputError(f"--radius-px is for rules that compare centres; this one compares {kind}: give --diameter-px")
+        return check_radius(radius_px)
+    assert diameter_px is not None
+    return check_radius(rule.reach(diameter_px, box_px))
 
 
 def score_micrographs(
     fields: Mapping[str, tuple[np.ndarray, np.ndarray | None, np.ndarray, float]], rule: str = "common"
 ) -> dict[str, Any]:
-    """The result of `evaluate` for the fields of `Field`, by micrograph.
+    """The scores of micrographs in memory: picks (n, 2), scores (n,) or None, labels (k, 2) and reach in px, by name.
 
-    Pooled numbers count over all micrographs. Average precision and the best threshold need scores and a
-    rule that can follow them (`common`), else they are None; `radius_px` is None where micrographs differ
-    in it.
+    The numbers of all are pooled whatever the rule's own average. Average precision and the best threshold need scores
+    and a rule that can follow them, else they are None; `radius_px` is None where micrographs differ in it.
     """
-    _check_rule(rule)
-    rows, counts, flags = [], [], []
-    for name, values in fields.items():
-        field = Field(*values)
-        try:
-            counts.append(RULES[rule].count(field.picks, field.truth, field.radius_px))
-            flags.append(_ranked(field, rule))
-            summary = _summary(counts[-1], flags[-1], len(field.picks), len(field.truth))
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
-        rows.append({"micrograph": name, **summary, "radius_px": float(field.radius_px)})
-    known = [ranked for ranked, row in zip(flags, rows, strict=True) if row["picks"]]
-    complete = [ranked for ranked in known if ranked is not None]
-    pooled = None
-    if complete and len(complete) == len(known):
-        pooled = (np.concatenate([s for s, _ in complete]), np.concatenate([t for _, t in complete]))
-    n_picks, n_truth = (sum(row[key] for row in rows) for key in ("picks", "truth"))
+    return _result(judge_all({name: Field(*values) for name, values in fields.items()}, parse_rule(rule)), rule, "micro")
+
+
+def _result(scored: Mapping[str, Scored], rule: str, average: str) -> dict[str, Any]:
+    rows = [
+        {"micrograph": name, **summary([one]), "radius_px": float(one.field.radius_px)} for name, one in scored.items()
+    ]
     radii = {row["radius_px"] for row in rows}
     return {
-        **_summary(sum(counts, Counts(0, 0, 0, 0)), pooled, n_picks, n_truth),
+        **summary(list(scored.values()), average),
         "rule": rule,
         "radius_px": radii.pop() if len(radii) == 1 else None,
         "border_px": 0.0,
@@ -134,65 +174,15 @@ def score_micrographs(
     }
 
 
-def _ranked(field: Field, rule: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Scores (n,) and whether each pick is true (n,), where there are scores and the rule follows them."""
-    if field.scores is None or not RULES[rule].by_score:
-        return None
-    scores = np.asarray(field.scores, float)
-    return scores, true_in_score_order(field.picks, field.truth, field.radius_px, scores)
-
-
-def _summary(
-    counts: Counts, ranked: tuple[np.ndarray, np.ndarray] | None, n_picks: int, n_truth: int
-) -> dict[str, Any]:
-    precision, recall, f = counts.precision_recall_f()
-    average, threshold, best = None, None, None
-    if ranked is not None:
-        average = average_precision(*ranked, n_truth)
-        threshold, best = best_threshold(*ranked, n_truth)
+def _details(one: Scored) -> dict[str, Any]:
+    """What a micrograph's row has beside its scores."""
+    place = pooled_localisation([one])
     return {
-        "precision": precision,
-        "recall": recall,
-        "f_measure": f,
-        "average_precision": average,
-        "picks": n_picks,
-        "truth": n_truth,
-        "best_threshold": threshold,
-        "best_f_measure": best,
+        "true_picks": None if one.judgement.is_true is None else int(one.judgement.is_true.sum()),
+        "found": None if one.judgement.found is None else int(one.judgement.found.sum()),
+        "duplicates": one.duplicates,
+        "median_error_px": None if place is None else place["px"]["median"],
     }
-
-
-def pair_names(picked: Sequence[str], labelled: Sequence[str]) -> dict[str, str]:
-    """Which name of the picks is which of the labels.
-
-    Equal names, then stems found once on each side, then, of several with one stem, those whose folders agree as far
-    as both tell them, with only one on the other side.
-    """
-    known = set(labelled)
-    pairs = {name: name for name in picked if name in known}
-    left, right = (_by_stem([name for name in names if name not in pairs]) for names in (picked, labelled))
-    for stem, names in left.items():
-        others = right.get(stem, [])
-        alone = len(names) == len(others) == 1
-        for name in names:
-            agreeing = [other for other in others if alone or _agree(name, other)]
-            if len(agreeing) == 1 and (alone or sum(_agree(one, agreeing[0]) for one in names) == 1):
-                pairs[name] = agreeing[0]
-    return pairs
-
-
-def _by_stem(names: Sequence[str]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for name in names:
-        grouped.setdefault(Path(name).name, []).append(name)
-    return grouped
-
-
-def _agree(name: str, other: str) -> bool:
-    """Whether one "<folder>/<stem>" is the end of the other."""
-    parts, others = Path(name).parts, Path(other).parts
-    shared = min(len(parts), len(others))
-    return parts[-shared:] == others[-shared:]
 
 
 def picker_note(picks: Path) -> str | None:
@@ -203,77 +193,6 @@ def picker_note(picks: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return note if isinstance(note, str) else None
-
-
-def _inside(field: Field, shape: tuple[int, int], border: float) -> Field:
-    kept = outside_border(field.picks, shape, border)
-    scores = None if field.scores is None else np.asarray(field.scores)[kept]
-    truth = field.truth[outside_border(field.truth, shape, border)]
-    return Field(field.picks[kept], scores, truth, field.radius_px)
-
-
-def _check_labels(labels: Coordinates, shape: tuple[int, int], name: str, truth: Path) -> None:
-    """Raise InputError when labels lie outside their micrograph: they would all count as missed."""
-    try:
-        require_inside(labels.centres, shape, f"{labels.source or truth}, micrograph {name}")
-    except InputError as error:
-        remedy = "bring the labels into its pixels, or name the right micrographs with --micrographs"
-        raise InputError(f"{error} {remedy}") from None
-
-
-def _check_rule(rule: str) -> None:
-    if rule not in RULES:
-        raise InputError(f"there is no matching rule {rule!r}; use one of {', '.join(RULES)}")
-
-
-def _first(names: Mapping[str, Coordinates]) -> str:
-    return f"{next(iter(names))!r} ({len(names)} in all)" if names else "none"
-
-
-def print_evaluation(
-    result: Mapping[str, Any], title: str | None = None, console: Console | None = None
-) -> None:
-    """A table of the pooled numbers and those of each micrograph, under the matching rule in words."""
-    console = console or Console()
-    radius = "a radius of its own" if result["radius_px"] is None else f"{result['radius_px']:g} px"
-    words = f"Rule {result['rule']}: " + RULES[result["rule"]].words.format(radius=radius)
-    if result["border_px"]:
-        words += f"; {result['border_px']:g} px at the edges do not count"
-    if result.get("note"):
-        words += f"\nHow the picks were made: {result['note']}"
-    heading = escape(f"{title}\n{words}" if title else words)
-    table = Table(title=heading, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    table.add_column("micrograph", overflow="fold")
-    for heading in ("picks", "labels", "P", "R", "F", "AP", "best F", "at"):
-        table.add_column(heading, justify="right")
-    rows = result["per_micrograph"]
-    table.add_row(f"all {len(rows)} pooled", *_cells(result), style="bold", end_section=True)
-    for row in rows[:SHOWN]:
-        table.add_row(escape(row["micrograph"]), *_cells(row))
-    if len(rows) > SHOWN:
-        table.caption = f"and {len(rows) - SHOWN} more micrographs, all of them in the pooled row"
-    console.print(table)
-    for key, text in (("not_picked", "labelled but not picked"), ("not_labelled", "picked but not labelled")):
-        if names := result[key]:
-            listed = ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
-            console.print(f"[bold yellow]LEFT OUT, {text}: {len(names)} micrographs:[/] {escape(listed)}")
-    if outside := result.get("picks_outside"):
-        console.print(
-            f"[bold yellow]OUTSIDE: {sum(outside.values())} picks lie outside their micrographs[/] "
-            f"({len(outside)} micrographs, first {escape(next(iter(outside)))}); "
-            "are they of a binned or flipped frame?"
-        )
-
-
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    shares = [row[key] for key in ("precision", "recall", "f_measure", "average_precision", "best_f_measure")]
-    threshold = "-" if row["best_threshold"] is None else f"{row['best_threshold']:.3g}"
-    return [
-        str(row["picks"]),
-        str(row["truth"]),
-        *("-" if s is None else f"{s:.3f}" for s in shares),
-        threshold,
-    ]
 
 
 def write_json(result: Mapping[str, Any], path: Path) -> None:

@@ -7,6 +7,7 @@ missing precision, recall and F are 0; nothing to find and nothing picked is rig
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,10 @@ class Matching:
     truth_index: np.ndarray
     distance: np.ndarray
 
+    def at(self, index: np.ndarray) -> "Matching":
+        """The pairs at the positions or the boolean mask `index`."""
+        return Matching(self.pick_index[index], self.truth_index[index], self.distance[index])
+
 
 @dataclass(frozen=True)
 class ScoredCurve:
@@ -41,7 +46,8 @@ FARTHEST = 1e9
 """Pixels; what is farther off is no position, and its square no number."""
 
 
-def _checked(centres: np.ndarray, what: str) -> np.ndarray:
+def checked_centres(centres: np.ndarray, what: str) -> np.ndarray:
+    """Centres (n, 2) as floats; InputError for another shape and for what is no position."""
     array = np.asarray(centres, float)
     array = array.reshape(-1, 2) if array.size == 0 else array
     if array.ndim != 2 or array.shape[1] != 2:
@@ -71,8 +77,8 @@ def neighbour_pairs(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matc
     Raises InputError for positions that are not finite and for a radius that is not above 0.
     """
     picks, truth, radius = (
-        _checked(picks, "picks"),
-        _checked(truth, "labelled particles"),
+        checked_centres(picks, "picks"),
+        checked_centres(truth, "labelled particles"),
         check_radius(radius),
     )
     if not len(picks) or not len(truth):
@@ -81,8 +87,7 @@ def neighbour_pairs(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matc
     pick = np.repeat(np.arange(len(picks)), [len(row) for row in near])
     other = np.array([j for row in near for j in row], int)
     distance = np.hypot(*(picks[pick] - truth[other]).T)
-    inside = distance <= radius
-    return Matching(pick[inside], other[inside], distance[inside])
+    return Matching(pick, other, distance).at(distance <= radius)
 
 
 def match_one_to_one(picks: np.ndarray, truth: np.ndarray, radius: float) -> Matching:
@@ -90,37 +95,52 @@ def match_one_to_one(picks: np.ndarray, truth: np.ndarray, radius: float) -> Mat
 
     Picks (n, 2) and truth (k, 2) in (y, x). Solved exactly for each connected group of neighbours.
     """
-    pairs = neighbour_pairs(picks, truth, radius)
+    return most_pairs(neighbour_pairs(picks, truth, radius), len(picks), len(truth))
+
+
+def most_pairs(pairs: Matching, n: int, k: int) -> Matching:
+    """Of the allowed `pairs` of n picks and k particles the most disjoint ones, and of those sets the shortest in total."""
+
+    def cost(distance: np.ndarray, most: int) -> np.ndarray:
+        # one more pair is worth more than all distances together
+        return distance - (distance.max() * (most + 1) + 1)
+
+    return cheapest_pairs(pairs, n, k, cost)
+
+
+def cheapest_pairs(
+    pairs: Matching, n: int, k: int, cost: Callable[[np.ndarray, int], np.ndarray]
+) -> Matching:
+    """Disjoint ones of the allowed `pairs` with the least total cost; a pair left out costs 0.
+
+    `cost` maps the distances (e,) of a connected group, and how many pairs it can hold at most, to costs (e,).
+    """
     if not len(pairs.pick_index):
         return pairs
-    n, k = len(picks), len(truth)
     graph = coo_array(
         (np.ones(len(pairs.distance)), (pairs.pick_index, n + pairs.truth_index)), shape=(n + k, n + k)
     )
     _, label = connected_components(graph, directed=False)
     group = label[pairs.pick_index]
     order = np.argsort(group, kind="stable")
-    chosen: list[np.ndarray] = []
+    chosen = []
     for edges in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-        chosen.append(edges if len(edges) == 1 else edges[_assign(pairs, edges)])
+        alone = len(edges) == 1 and cost(pairs.distance[edges], 1)[0] < 0
+        chosen.append(edges if alone else edges[_assign(pairs, edges, cost)])
     keep = np.concatenate(chosen)
-    keep = keep[np.argsort(pairs.pick_index[keep])]
-    return Matching(pairs.pick_index[keep], pairs.truth_index[keep], pairs.distance[keep])
+    return pairs.at(keep[np.argsort(pairs.pick_index[keep])])
 
 
-def _assign(pairs: Matching, edges: np.ndarray) -> np.ndarray:
+def _assign(pairs: Matching, edges: np.ndarray, cost: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
     """Positions in `edges` (e,) of the best assignment of one connected group."""
     rows, row = np.unique(pairs.pick_index[edges], return_inverse=True)
     columns, column = np.unique(pairs.truth_index[edges], return_inverse=True)
-    distance = pairs.distance[edges]
-    # one more pair is worth more than all distances together
-    bonus = distance.max() * (min(len(rows), len(columns)) + 1) + 1
-    cost = np.zeros((len(rows), len(columns)))
-    cost[row, column] = distance - bonus
-    edge_at = np.full(cost.shape, -1)
+    table = np.zeros((len(rows), len(columns)))
+    table[row, column] = cost(pairs.distance[edges], min(table.shape))
+    edge_at = np.full(table.shape, -1)
     edge_at[row, column] = np.arange(len(edges))
-    taken = edge_at[linear_sum_assignment(cost)]
-    return taken[taken >= 0]
+    assigned = linear_sum_assignment(table)
+    return edge_at[assigned][table[assigned] < 0]
 
 
 def true_in_score_order(
@@ -131,13 +151,17 @@ def true_in_score_order(
     A pick that counts goes on counting when weaker ones join (augmenting paths), so the number of true picks
     above any threshold is what `match_one_to_one` finds among them: a curve needs no second matching.
     """
-    pairs = neighbour_pairs(picks, truth, radius)
-    neighbours: list[list[int]] = [[] for _ in range(len(picks))]
+    return enlarging(neighbour_pairs(picks, truth, radius), scores)
+
+
+def enlarging(pairs: Matching, scores: np.ndarray) -> np.ndarray:
+    """The same (n,) for any allowed `pairs` of n picks with these scores (n,)."""
+    neighbours: list[list[int]] = [[] for _ in range(len(scores))]
     for pick, particle in zip(pairs.pick_index.tolist(), pairs.truth_index.tolist(), strict=True):
         neighbours[pick].append(particle)
     owner: dict[int, int] = {}
     holds: dict[int, int] = {}
-    is_true = np.zeros(len(picks), bool)
+    is_true = np.zeros(len(neighbours), bool)
     for start in np.argsort(-np.asarray(scores, float), kind="stable").tolist():
         is_true[start] = _augment(start, neighbours, owner, holds)
     return is_true
@@ -174,7 +198,7 @@ def outside_border(centres: np.ndarray, shape: tuple[int, int], border: float) -
     """
     if not border >= 0:
         raise InputError(f"the border is {border} px; give 0 (whole micrograph) or more")
-    centres = _checked(centres, "centres")
+    centres = checked_centres(centres, "centres")
     last = np.asarray(shape) - 1
     return np.asarray(((centres >= border) & (centres <= last - border)).all(axis=1))
 

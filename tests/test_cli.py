@@ -25,7 +25,9 @@ def test_picking_starts_without_what_it_does_not_need():
     assert fresh(code.format("drpnet.cut", (*HEAVY, "torch", "hydra"))).strip() == "[]"
 
 
-COMMANDS = [(), ("pick",), ("threshold",), ("evaluate",), ("doctor",), ("simulate",), ("download",), ("import-matlab",)]
+COMMANDS = [
+    (), ("pick",), ("threshold",), ("evaluate",), ("table",), ("doctor",), ("simulate",), ("download",), ("import-matlab",)
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

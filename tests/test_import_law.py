@@ -12,14 +12,15 @@ PACKAGE = Path(__file__).resolve().parents[1] / "drpnet"
 LAYERS: list[list[str]] = [
     ["errors", "config", "archive", "io"],
     [
-        "preprocess", "targets", "patches", "floods", "peaks", "selection", "matching", "rules",
-        "calibration", "log_picker", "transforms", "contrast", "evidence", "diagnosis", "simulation",
+        "preprocess", "targets", "patches", "floods", "peaks", "selection", "matching", "assignment",
+        "pixels", "judging", "rules", "scores", "intervals", "scorecard", "chance", "breakdown", "comparison", "calibration",
+        "log_picker", "transforms", "contrast", "evidence", "diagnosis", "simulation",
     ],
     ["networks", "model", "cascade", "mining", "metrics"],
     ["samples", "datasets", "datamodules", "modules"],
     [
-        "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "cut", "evaluate", "findings",
-        "doctor", "overlay", "picking", "scoring",
+        "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "pairing", "cut", "assessment",
+        "evaluate", "evaluation_tables", "evaluation_figures", "run_table", "findings", "doctor", "overlay", "picking", "scoring",
         "figures", "simulate", "train", "pick", "import_matlab",
     ],
     ["cli"],
@@ -44,7 +45,7 @@ ONLY_IN: dict[str, set[str] | None] = {
     "tifffile": {"io"},
     "h5py": {"io"},
     "PIL": {"io", "overlay", "figures"},
-    "matplotlib": {"figures"},
+    "matplotlib": {"figures", "evaluation_figures"},
     "typer": {"cli"},
     "requests": {"download"},
     "urllib3": {"download"},

@@ -6,10 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drpnet.errors import InputError
+from drpnet.judging import ASSIGNMENTS, METRICS, Rule, box_iou
 from drpnet.matching import match_one_to_one
-from drpnet.rules import RULES, count_shared_pixels, match_in_truth_order, match_topaz
+from drpnet.pixels import count_shared_pixels
+from drpnet.rules import RULES, parse_rule
 
 NOBODY = np.empty((0, 2))
+
+
+def match_topaz(picks, truth, radius):
+    return RULES["topaz"].judge(picks, truth, radius).matching
+
+
+def match_in_truth_order(picks, truth, radius):
+    return RULES["deeppicker"].judge(picks, truth, radius).matching
 
 
 def centres(most: int):
@@ -37,7 +47,7 @@ def test_no_one_to_one_rule_finds_more_pairs_than_common(picks, truth, radius):
 def test_every_rule_swaps_precision_and_recall_or_is_ordered_by_truth(picks, truth, name):
     forward = RULES[name].count(picks, truth, 2.6).precision_recall_f()
     backward = RULES[name].count(truth, picks, 2.6).precision_recall_f()
-    if name != "deeppicker":
+    if RULES[name].assignment not in ("truth", "score"):
         assert forward == pytest.approx((backward[1], backward[0], backward[2]))
     assert all(0 <= value <= 1 for value in forward + backward)
 
@@ -106,3 +116,118 @@ def test_areas_are_those_drawn_pixel_by_pixel():
         counts = count_shared_pixels(picks, truth, 6.0, disc=disc)
         assert (counts.picks, counts.truth) == (drawn[0].sum(), drawn[1].sum())
         assert counts.true_picks == counts.found == (drawn[0] & drawn[1]).sum()
+
+
+def test_each_rule_takes_its_own_tolerance_from_the_diameter():
+    reach = {name: rule.reach(100) for name, rule in RULES.items()}
+    assert reach.pop("deeppicker") == 20
+    assert set(reach.values()) == {50}
+    assert RULES["repic"].reach(100, box=160) == RULES["cryolo"].reach(100, box=160) == 80
+    assert RULES["cryosegnet"].reach(100, box=160) == RULES["common"].reach(100, box=160) == 50
+    assert all(rule.source for rule in RULES.values())
+
+
+def test_boxes_overlap_as_counted_pixel_by_pixel():
+    width, gaps = 10, np.array([[0, 0], [3, 0], [2, -5], [9, 9], [10, 0], [0, 40]])
+    for gap, iou in zip(gaps, box_iou(gaps, width), strict=True):
+        frames = []
+        for y, x in ((20, 20), 20 + gap):
+            frame = np.zeros((80, 80), bool)
+            frame[y : y + width, x : x + width] = True
+            frames.append(frame)
+        assert iou == pytest.approx((frames[0] & frames[1]).sum() / (frames[0] | frames[1]).sum())
+
+
+def test_the_box_rule_is_a_quarter_of_a_box_along_an_axis():
+    """Equal boxes shifted along one axis by a quarter of their width have an intersection over union of 0.6."""
+    particle = np.array([[50.0, 50.0]])
+    for shift, found in (((0, 25), 1), ((25, 0), 1), ((0, 25.1), 0), ((18, 18), 0), ((13, 13), 1)):
+        assert RULES["cryolo"].count(particle + shift, particle, 50.0).found == found
+    with_half = parse_rule("cryolo,tolerance=0.5")
+    assert with_half.count(particle + [0, 33], particle, 50.0).found == 1
+
+
+def coco_by_hand(picks, truth, scores, width, least):
+    """COCO's greedy matching at one threshold with loops over the whole table."""
+    free, pairs = set(range(len(truth))), []
+    for i in sorted(range(len(picks)), key=lambda i: (-scores[i], i)):
+        best = None
+        for j in sorted(free):
+            dy, dx = np.abs(picks[i] - truth[j])
+            shared = max(0, width - dy) * max(0, width - dx)
+            iou = shared / (2 * width**2 - shared)
+            if iou >= least - 1e-12 and (best is None or iou > best[0] + 1e-12):
+                best = (iou, j)
+        if best is not None:
+            free.discard(best[1])
+            pairs.append((i, best[1]))
+    return sorted(pairs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(centres(7), centres(7), st.data())
+def test_coco_takes_the_best_score_first(picks, truth, data):
+    scores = np.array(data.draw(st.lists(st.sampled_from([0.1, 0.5, 0.9]), min_size=len(picks), max_size=len(picks))))
+    matching = RULES["coco"].judge(picks, truth, 4.0, scores).matching
+    found = list(zip(matching.pick_index.tolist(), matching.truth_index.tolist(), strict=True))
+    assert found == coco_by_hand(picks, truth, scores, 8.0, 0.5)
+
+
+def test_the_nearest_pair_goes_first():
+    truth, picks = np.array([[0.0, 0.0], [0.0, 4.0]]), np.array([[0.0, 1.9], [0.0, -2.5]])
+    matching = RULES["common2026"].judge(picks, truth, 3.0).matching
+    assert matching.truth_index.tolist() == [0] and matching.distance.tolist() == [1.9]
+    assert RULES["common"].count(picks, truth, 3.0).found == 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    centres(8), centres(8), st.sampled_from(["centre", "iou"]), st.sampled_from([a for a in ASSIGNMENTS if a != "many_to_one"])
+)
+def test_pairs_are_disjoint_allowed_and_never_more_than_the_most(picks, truth, metric, assignment):
+    if (metric, assignment) == ("iou", "least_squares"):
+        return
+    rule, most = Rule(metric, 0.3, assignment=assignment), Rule(metric, 0.3)
+    judged = rule.judge(picks, truth, 3.0, np.arange(len(picks), dtype=float))
+    pairs = judged.matching
+    assert len(set(pairs.pick_index)) == len(set(pairs.truth_index)) == len(pairs.pick_index) == judged.counts.found
+    assert judged.counts.found <= most.count(picks, truth, 3.0).found
+    assert judged.is_true.sum() == judged.found.sum() == judged.counts.true_picks
+    assert (judged.is_true <= judged.near).all()
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_far_false_pick_never_raises_precision(name):
+    random = np.random.default_rng(2)
+    for _ in range(5):
+        truth, picks = random.uniform(0, 90, (8, 2)), random.uniform(0, 90, (6, 2))
+        rule = RULES[name]
+        before = rule.count(picks, truth, 12.0).precision_recall_f()
+        after = rule.count(np.concatenate([picks, [[300.0, 300.0]]]), truth, 12.0).precision_recall_f()
+        assert after[0] <= before[0] and after[1] == before[1]
+
+
+def test_the_ranks_of_a_rule_count_what_the_rule_counts():
+    random = np.random.default_rng(3)
+    picks, truth, scores = random.uniform(0, 60, (30, 2)), random.uniform(0, 60, (25, 2)), random.random(30)
+    for name, rule in RULES.items():
+        ranked = rule.ranked(picks, truth, 7.0, scores)
+        if rule.compares_areas or rule.assignment == "many_to_one":
+            assert ranked is None, name
+        else:
+            assert ranked.sum() == rule.count(picks, truth, 7.0, scores).true_picks
+
+
+def test_parts_can_be_changed_and_wrong_ones_are_named():
+    rule = parse_rule("deeppicker, average=macro, tolerance=0.5, strict=false")
+    assert rule == Rule(tolerance=0.5, assignment="truth", average="macro", source=RULES["deeppicker"].source)
+    assert rule.words.format(radius="3 px") == "each label takes its nearest free pick within 3 px; mean of micrographs"
+    wrong = {
+        "iou": "common, common2026", "common,metric=box": ", ".join(METRICS), "common,tolerance=far": "give a number",
+        "common,tolerance=0": "above 0", "coco,tolerance=1.5": "at most 1", "common,radius=3": "the parts are metric",
+        "coco,assignment=least_squares": "centre alone", "topaz,strict=maybe": "true or false", "common,": "PART=VALUE",
+        "common,tolerance=nan": "above 0", "common,tolerance=inf": "above 0",
+    }  # fmt: skip
+    for text, message in wrong.items():
+        with pytest.raises(InputError, match=message):
+            parse_rule(text)
