@@ -69,6 +69,8 @@ def _micrographs(result: Mapping[str, Any], title: str | None) -> Table:
     rule = parse_rule(result["rule"])
     radius = "a radius of its own" if result["radius_px"] is None else f"{result['radius_px']:g} px"
     words = f"Rule {result['rule']}: " + rule.words.format(radius=radius)
+    if "average" in result and result["average"] != "micro":
+        words += f"; {AVERAGES[result['average']]}"
     if result["border_px"]:
         words += f"; {result['border_px']:g} px at the edges do not count"
     if result.get("note"):

@@ -91,7 +91,7 @@ class Rule:
 
     @property
     def words(self) -> str:
-        """The rule in words, with {radius} where the reach belongs."""
+        """How it matches in words, with {radius} where the reach belongs."""
         if self.compares_areas:
             shape = "discs of radius" if self.metric == "pixel_disc" else "square boxes of half width"
             words = f"pixels shared by {shape} {{radius}}"
@@ -102,7 +102,7 @@ class Rule:
             words = "any label within {radius} of a pick, any pick within it of a label"
         else:
             words = f"{ASSIGNMENTS[self.assignment]} {'closer than' if self.strict else 'within'} {{radius}}"
-        return words + {"micro": "", "macro": "; mean of micrographs", "max": "; best micrograph"}[self.average]
+        return words
 
     def reach(self, diameter: float, box: float | None = None) -> float:
         """Its size in px for particles of `diameter` px: the tolerance of centres, or half the disc or box."""

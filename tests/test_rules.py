@@ -221,7 +221,7 @@ def test_the_ranks_of_a_rule_count_what_the_rule_counts():
 def test_parts_can_be_changed_and_wrong_ones_are_named():
     rule = parse_rule("deeppicker, average=macro, tolerance=0.5, strict=false")
     assert rule == Rule(tolerance=0.5, assignment="truth", average="macro", source=RULES["deeppicker"].source)
-    assert rule.words.format(radius="3 px") == "each label takes its nearest free pick within 3 px; mean of micrographs"
+    assert rule.words.format(radius="3 px") == "each label takes its nearest free pick within 3 px"
     wrong = {
         "iou": "common, common2026", "common,metric=box": ", ".join(METRICS), "common,tolerance=far": "give a number",
         "common,tolerance=0": "above 0", "coco,tolerance=1.5": "at most 1", "common,radius=3": "the parts are metric",
