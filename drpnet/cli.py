@@ -228,9 +228,9 @@ def evaluate(
     Intervals come from a bootstrap over micrographs. *drpnet table* puts the scores of several runs together.
     """
     with user_errors():
-        from drpnet.evaluate import Extras, write_json
-        from drpnet.evaluate import evaluate as evaluate_picks
-        from drpnet.evaluation_tables import print_evaluation, write_csv
+        from drpnet.evaluation.evaluate import Extras, write_json
+        from drpnet.evaluation.evaluate import evaluate as evaluate_picks
+        from drpnet.evaluation.tables import print_evaluation, write_csv
 
         extras = Extras(
             beta=beta, box_px=box_px, pixel_size=pixel_size, resamples=resamples, chance_draws=chance, seed=seed,
@@ -246,7 +246,7 @@ def evaluate(
         if csv_file is not None:
             write_csv(result, csv_file)
         if figures is not None:
-            from drpnet.evaluation_figures import draw_evaluation
+            from drpnet.evaluation.figures import draw_evaluation
 
             for path in draw_evaluation(result, figures):
                 typer.echo(f"wrote {path}")
@@ -280,7 +280,7 @@ def table(
 ) -> None:
     """Put the scores of several runs in one table, with mean and standard deviation."""
     with user_errors():
-        from drpnet.run_table import print_runs, read_runs, write_runs
+        from drpnet.evaluation.run_table import print_runs, read_runs, write_runs
 
         read = read_runs(runs)
         print_runs(read)
@@ -318,7 +318,7 @@ def doctor(
     """
     with user_errors():
         from drpnet.doctor import examine, write_fixed
-        from drpnet.evaluate import write_json
+        from drpnet.evaluation.evaluate import write_json
         from drpnet.findings import as_json, print_examination
 
         found = examine(

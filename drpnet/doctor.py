@@ -11,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from drpnet.contrast import block_size, darkness_of_image, darkness_of_labels, shrink
 from drpnet.datasets import LabelledMicrograph
-from drpnet.diagnosis import LEAST_CENTRES, Diagnosis, diagnose, guess_diameter
 from drpnet.errors import InputError
-from drpnet.evaluate import pair_names
-from drpnet.evidence import Case, Evidence
+from drpnet.evaluation.evaluate import pair_names
 from drpnet.findings import Examination, sentence
+from drpnet.frames.contrast import block_size, darkness_of_image, darkness_of_labels, shrink
+from drpnet.frames.diagnosis import LEAST_CENTRES, Diagnosis, diagnose, guess_diameter
+from drpnet.frames.evidence import Case, Evidence
+from drpnet.frames.transforms import Shape, Transform
 from drpnet.io.coordinates import Coordinates, is_inside, read_coordinate_set
 from drpnet.io.find import find_micrographs
 from drpnet.io.labels import read_labels
 from drpnet.io.micrographs import COMPRESSED_SUFFIXES, read_micrograph, read_shape
 from drpnet.io.picks import write_autopick_star
-from drpnet.transforms import Shape, Transform
 
 log = logging.getLogger(__name__)
 MOST_MICROGRAPHS = 20

@@ -18,7 +18,7 @@ from drpnet.cascade import Picker
 from drpnet.config import PRESETS
 from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.io.atomic import write_bytes
-from drpnet.matching import match_one_to_one
+from drpnet.measures.matching import match_one_to_one
 from drpnet.model import Model
 from drpnet.overlay import draw_truth, save_picture
 

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from scipy.stats import norm
 
-from drpnet.diagnosis import CENTRING, LEAST_CENTRES, Diagnosis
+from drpnet.frames.diagnosis import CENTRING, LEAST_CENTRES, Diagnosis
+from drpnet.frames.transforms import IDENTITY, Transform
 from drpnet.io.coordinates import Coordinates
-from drpnet.transforms import IDENTITY, Transform
 
 _SHOWN = 10
 

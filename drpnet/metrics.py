@@ -1,4 +1,4 @@
-"""torchmetrics on top of `drpnet.matching`: summed or joined states, so every process may see other micrographs."""
+"""torchmetrics on top of `measures.matching`: summed or joined states, so every process may see other micrographs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from drpnet.errors import InputError
-from drpnet.matching import (
+from drpnet.measures.matching import (
     average_precision,
     best_threshold,
     check_radius,

@@ -8,7 +8,7 @@ import numpy as np
 from drpnet.cascade import Detection, Picker
 from drpnet.config import DetectionConfig, SelectionConfig
 from drpnet.errors import InputError
-from drpnet.matching import match_one_to_one
+from drpnet.measures.matching import match_one_to_one
 from drpnet.peaks import Peaks, find_peaks
 from drpnet.selection import (
     NEGATIVE,

@@ -12,9 +12,9 @@ from drpnet.calibration import fit_logistic
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
 from drpnet.datasets import LabelledMicrograph
-from drpnet.evaluate import score_micrographs
+from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.picks import Candidates
-from drpnet.matching import match_one_to_one
+from drpnet.measures.matching import match_one_to_one
 from drpnet.model import Calibration, Model
 
 log = logging.getLogger(__name__)

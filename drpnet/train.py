@@ -26,8 +26,8 @@ from drpnet.datamodules import loader
 from drpnet.datasets import open_dataset
 from drpnet.doctor import warn_of_labels
 from drpnet.errors import InputError
-from drpnet.evaluate import write_json
-from drpnet.evaluation_tables import print_evaluation
+from drpnet.evaluation.evaluate import write_json
+from drpnet.evaluation.tables import print_evaluation
 from drpnet.figures import draw_training
 from drpnet.limits import check_numbers
 from drpnet.mining import mine_samples

@@ -7,7 +7,7 @@ from torch import nn
 from drpnet.cascade import Picker
 from drpnet.config import DetectionConfig, PatchConfig, PreprocessConfig
 from drpnet.errors import InputError
-from drpnet.matching import match_one_to_one
+from drpnet.measures.matching import match_one_to_one
 from drpnet.model import Calibration, Model
 from drpnet.networks import FCRN, PatchClassifier, UNet
 from drpnet.preprocess import Frame, enlarge, network_frame

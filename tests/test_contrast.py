@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from drpnet.contrast import block_size, darkness_of_image, darkness_of_labels, shrink
+from drpnet.frames.contrast import block_size, darkness_of_image, darkness_of_labels, shrink
 
 
 def disc(shape, centre, radius):

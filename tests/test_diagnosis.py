@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drpnet.contrast import block_size, darkness_of_image, darkness_of_labels, shrink
-from drpnet.diagnosis import FALSE_ALARM, diagnose, guess_diameter
-from drpnet.evidence import Case, Evidence
+from drpnet.frames.contrast import block_size, darkness_of_image, darkness_of_labels, shrink
+from drpnet.frames.diagnosis import FALSE_ALARM, diagnose, guess_diameter
+from drpnet.frames.evidence import Case, Evidence
+from drpnet.frames.transforms import IDENTITY, Transform
 from drpnet.simulation.micrograph import simulate_micrograph
 from drpnet.simulation.parameters import SimulationParameters
-from drpnet.transforms import IDENTITY, Transform
 
 PARAMETERS = SimulationParameters(
     height=400, width=440, pixel_size=10.0, particles_per_micrograph=60, snr_range=[0.3, 0.6],

@@ -10,14 +10,14 @@ from typer.testing import CliRunner
 
 from drpnet.cli import app
 from drpnet.datasets import LabelledMicrograph
-from drpnet.diagnosis import LEAST_CENTRES
 from drpnet.doctor import examine, verdict, warn_of_labels, write_fixed
 from drpnet.errors import InputError
 from drpnet.findings import as_json, sentence
+from drpnet.frames.diagnosis import LEAST_CENTRES
+from drpnet.frames.transforms import Transform
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import write_autopick_star
-from drpnet.transforms import Transform
 
 SHAPE, DIAMETER, PIXEL_SIZE = (300, 340), 20.0, 5.0
 

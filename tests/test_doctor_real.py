@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drpnet.contrast import block_size, darkness_of_image, shrink
-from drpnet.diagnosis import diagnose
-from drpnet.evidence import Case, Evidence
+from drpnet.frames.contrast import block_size, darkness_of_image, shrink
+from drpnet.frames.diagnosis import diagnose
+from drpnet.frames.evidence import Case, Evidence
+from drpnet.frames.transforms import IDENTITY, Transform
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.micrographs import read_micrograph
-from drpnet.transforms import IDENTITY, Transform
 
 pytestmark = pytest.mark.real
 

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from drpnet.errors import InputError
-from drpnet.evaluate import evaluate, pair_names, score_micrographs, write_json
-from drpnet.evaluation_tables import print_evaluation
+from drpnet.evaluation.evaluate import evaluate, pair_names, score_micrographs, write_json
+from drpnet.evaluation.tables import print_evaluation
 from drpnet.io.micrographs import write_micrograph
 
 SUMMARY = {

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drpnet.evaluate import Extras, evaluate, score_micrographs
+from drpnet.evaluation.evaluate import Extras, evaluate, score_micrographs
+from drpnet.evaluation.pairing import read_pairing
 from drpnet.io.coordinates import read_coordinate_set, read_coordinates
-from drpnet.matching import match_one_to_one
-from drpnet.pairing import read_pairing
-from drpnet.rules import parse_rule
-from drpnet.scorecard import judge_all, summary
+from drpnet.measures.matching import match_one_to_one
+from drpnet.measures.rules import parse_rule
+from drpnet.measures.scorecard import judge_all, summary
 
 pytestmark = pytest.mark.real
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"

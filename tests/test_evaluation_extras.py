@@ -10,18 +10,18 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from drpnet.breakdown import by_value, edge_distance, nearest_neighbour
-from drpnet.chance import chance, corrected, flip
 from drpnet.cli import app
 from drpnet.errors import InputError
-from drpnet.evaluate import Extras, evaluate, reach_of
-from drpnet.evaluation_figures import draw_evaluation
-from drpnet.evaluation_tables import print_evaluation, write_csv
+from drpnet.evaluation.evaluate import Extras, evaluate, reach_of
+from drpnet.evaluation.figures import draw_evaluation
+from drpnet.evaluation.tables import print_evaluation, write_csv
 from drpnet.io.conditions import read_conditions
 from drpnet.io.truth import MicrographTruth, optics_table, write_truth_micrographs, write_truth_particles
-from drpnet.judging import Rule
-from drpnet.rules import RULES
-from drpnet.scorecard import Field, judge_all
+from drpnet.measures.breakdown import by_value, edge_distance, nearest_neighbour
+from drpnet.measures.chance import chance, corrected, flip
+from drpnet.measures.judging import Rule
+from drpnet.measures.rules import RULES
+from drpnet.measures.scorecard import Field, judge_all
 
 SHAPE = (300, 400)
 QUICK = Extras(resamples=50, chance_draws=2)

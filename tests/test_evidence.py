@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from drpnet.evidence import Case, Evidence
-from drpnet.transforms import IDENTITY, Transform
+from drpnet.frames.evidence import Case, Evidence
+from drpnet.frames.transforms import IDENTITY, Transform
 
 RNG = np.random.default_rng(0)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS, SelectionConfig
 from drpnet.errors import InputError
-from drpnet.evaluate import score_micrographs
+from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import write_autopick_star
 from drpnet.mining import mine_samples

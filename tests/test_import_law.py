@@ -12,23 +12,21 @@ PACKAGE = Path(__file__).resolve().parents[1] / "drpnet"
 LAYERS: list[list[str]] = [
     ["errors", "config", "archive", "io"],
     [
-        "preprocess", "targets", "patches", "floods", "peaks", "selection", "matching", "assignment",
-        "pixels", "judging", "rules", "scores", "intervals", "scorecard", "chance", "breakdown", "comparison", "calibration",
-        "log_picker", "transforms", "contrast", "evidence", "diagnosis", "simulation",
+        "preprocess", "targets", "patches", "floods", "peaks", "selection", "measures", "calibration", "log_picker",
+        "frames", "simulation",
     ],
     ["networks", "model", "cascade", "mining", "metrics"],
     ["samples", "datasets", "datamodules", "modules"],
     [
-        "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "pairing", "cut", "assessment",
-        "evaluate", "evaluation_tables", "evaluation_figures", "run_table", "findings", "doctor", "overlay", "picking", "scoring",
-        "figures", "simulate", "train", "pick", "import_matlab",
+        "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "cut", "evaluation", "findings",
+        "doctor", "overlay", "picking", "scoring", "figures", "simulate", "train", "pick", "import_matlab",
     ],
     ["cli"],
 ]  # fmt: skip
 ORDER = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 
 # Third-party packages that only some modules may import; None: no module at all.
-CONFIGURATION = {"schema", "limits", "train", "pick", "evaluate", "simulate", "cli"}
+CONFIGURATION = {"schema", "limits", "train", "pick", "simulate", "cli"}
 ONLY_IN: dict[str, set[str] | None] = {
     "hydra": CONFIGURATION,
     "omegaconf": CONFIGURATION,
@@ -45,7 +43,7 @@ ONLY_IN: dict[str, set[str] | None] = {
     "tifffile": {"io"},
     "h5py": {"io"},
     "PIL": {"io", "overlay", "figures"},
-    "matplotlib": {"figures", "evaluation_figures"},
+    "matplotlib": {"figures", "evaluation"},
     "typer": {"cli"},
     "requests": {"download"},
     "urllib3": {"download"},
@@ -153,5 +151,5 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
     (package / "io" / "__init__.py").write_text("import mrcfile")
     (package / "io" / "star.py").write_text("import pandas\nfrom . import picks\nfrom ..errors import A")
     (package / "cascade.py").write_text("from drpnet import __version__\nfrom drpnet.io.picks import x")
-    (package / "train.py").write_text("import hydra\nfrom drpnet.evaluate import evaluate")
+    (package / "train.py").write_text("import hydra\nfrom drpnet.evaluation.evaluate import evaluate")
     assert broken_laws(package) == []

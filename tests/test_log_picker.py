@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from drpnet.errors import InputError
 from drpnet.log_picker import blob_answer, log_candidates
-from drpnet.matching import match_one_to_one
+from drpnet.measures.matching import match_one_to_one
 
 PLACES = np.array([[40.0, 45.0], [52.5, 150.0], [130.3, 60.7], [150.0, 160.0], [210.0, 100.2], [90.0, 235.0]])
 

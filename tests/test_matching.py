@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drpnet.errors import InputError
-from drpnet.matching import (
+from drpnet.measures.matching import (
     average_precision,
     best_threshold,
     match_one_to_one,

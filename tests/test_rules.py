@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drpnet.errors import InputError
-from drpnet.judging import ASSIGNMENTS, METRICS, Rule, box_iou
-from drpnet.matching import match_one_to_one
-from drpnet.pixels import count_shared_pixels
-from drpnet.rules import RULES, parse_rule
+from drpnet.measures.judging import ASSIGNMENTS, METRICS, Rule, box_iou
+from drpnet.measures.matching import match_one_to_one
+from drpnet.measures.pixels import count_shared_pixels
+from drpnet.measures.rules import RULES, parse_rule
 
 NOBODY = np.empty((0, 2))
 

@@ -7,7 +7,7 @@ import pytest
 
 from drpnet.cli import app
 from drpnet.errors import InputError
-from drpnet.run_table import mean_and_deviation, read_runs, write_runs
+from drpnet.evaluation.run_table import mean_and_deviation, read_runs, write_runs
 
 
 def scores(f, **other):

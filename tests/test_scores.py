@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drpnet.errors import InputError
-from drpnet.intervals import interval, resampled
-from drpnet.matching import average_precision
-from drpnet.scores import (
+from drpnet.measures.intervals import interval, resampled
+from drpnet.measures.matching import average_precision
+from drpnet.measures.scores import (
     averaged,
     calibration,
     check_beta,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pandas import DataFrame
 
 from drpnet.errors import InputError
-from drpnet.evaluate import score_micrographs
+from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import Candidates
 from experiments.released_pipeline.compare import to_authors

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from drpnet.frames.transforms import IDENTITY, TURNS, Transform, any_scale, double_faults, single_faults
 from drpnet.io.coordinates import Coordinates, upside_down
-from drpnet.transforms import IDENTITY, TURNS, Transform, any_scale, double_faults, single_faults
 
 SIZES = st.integers(16, 5000)
 TRANSFORMS = st.builds(

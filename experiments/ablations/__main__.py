@@ -12,7 +12,7 @@ from typing import Any
 
 import loky
 
-from drpnet.evaluate import write_json
+from drpnet.evaluation.evaluate import write_json
 from drpnet.progress import bar
 from experiments.ablations.draw import draw_differences
 from experiments.ablations.rows import BENCHES, BY_NAME, Bench, Row, Task

@@ -12,8 +12,8 @@ import torch
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
 from drpnet.datasets import LabelledMicrograph, LabelledSet, open_dataset
-from drpnet.evaluate import score_micrographs, write_json
-from drpnet.matching import outside_border
+from drpnet.evaluation.evaluate import score_micrographs, write_json
+from drpnet.measures.matching import outside_border
 from drpnet.model import DEFAULT, Model, load_model
 from drpnet.provenance import git_commit
 from drpnet.schema import compose_config, train_settings

@@ -12,13 +12,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from drpnet.evaluate import score_micrographs, write_json
+from drpnet.evaluation.evaluate import score_micrographs, write_json
 from drpnet.io.atomic import write_bytes
 from drpnet.io.coordinates import Coordinates, read_coordinate_set
 from drpnet.io.find import find_micrographs
 from drpnet.io.micrographs import read_micrograph
 from drpnet.log_picker import log_candidates
-from drpnet.matching import match_one_to_one
+from drpnet.measures.matching import match_one_to_one
 from drpnet.overlay import draw_truth, save_picture
 
 DIAMETER = 173.0

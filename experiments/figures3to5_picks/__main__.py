@@ -8,7 +8,7 @@ from typing import Any
 from drpnet.cascade import Picker
 from drpnet.cut import parse_threshold
 from drpnet.errors import InputError
-from drpnet.evaluate import write_json
+from drpnet.evaluation.evaluate import write_json
 from drpnet.model import DEFAULT, load_model
 from experiments.figure2.page import picture_of, save, save_compact
 from experiments.figures3to5_picks.draw import draw

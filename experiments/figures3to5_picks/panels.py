@@ -8,8 +8,8 @@ import numpy as np
 
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
-from drpnet.matching import match_one_to_one, outside_border
-from drpnet.rules import RULES
+from drpnet.measures.matching import match_one_to_one, outside_border
+from drpnet.measures.rules import RULES
 from experiments.figures3to5_picks.scenes import Scene, best_on
 
 RULE = "common"

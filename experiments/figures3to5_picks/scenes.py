@@ -8,10 +8,10 @@ import numpy as np
 
 from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
-from drpnet.evaluate import pair_names
+from drpnet.evaluation.evaluate import pair_names
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.log_picker import log_candidates
-from drpnet.matching import best_threshold, true_in_score_order
+from drpnet.measures.matching import best_threshold, true_in_score_order
 from drpnet.simulation.parameters import SimulationParameters
 from experiments.figure2.sources import Shown, facts, on_disk, shown, simulated
 from experiments.real10017.data import ENTRIES, micrographs

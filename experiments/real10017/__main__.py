@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from drpnet.evaluate import write_json
+from drpnet.evaluation.evaluate import write_json
 from experiments.real10017.crossvalidate import STAGES, crossvalidate
 from experiments.real10017.shipped import EMPTY_DIAMETERS, shipped
 

@@ -16,7 +16,7 @@ from drpnet.io.find import find_micrographs
 from drpnet.io.micrographs import read_micrograph
 from drpnet.io.picks import Candidates
 from drpnet.log_picker import log_candidates
-from drpnet.matching import outside_border
+from drpnet.measures.matching import outside_border
 from drpnet.model import Model, load_model
 from drpnet.scoring import Picked, pick_all
 from experiments.real10017.data import ENTRIES, micrographs, scored

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from drpnet.errors import InputError
-from drpnet.evaluate import write_json
+from drpnet.evaluation.evaluate import write_json
 from experiments.released_pipeline.compare import WEIGHTS, Sources, compare
 from experiments.released_pipeline.steps import dark_blobs, steps
 

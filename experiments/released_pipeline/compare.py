@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from drpnet.errors import InputError
-from drpnet.evaluate import score_micrographs
+from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.micrographs import read_micrograph, read_shape, write_micrograph
-from drpnet.matching import match_one_to_one, outside_border
+from drpnet.measures.matching import match_one_to_one, outside_border
 
 BOX = 248
 """The authors' box for EMPIAR-10017, 140 px of 1.77 Angstrom; it decides their scale."""

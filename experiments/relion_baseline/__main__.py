@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drpnet.errors import InputError
-from drpnet.evaluate import write_json
+from drpnet.evaluation.evaluate import write_json
 from experiments.relion_baseline import picking
 from experiments.relion_baseline.picking import Setting, pick
 from experiments.relion_baseline.picture import draw

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from drpnet.cascade import Picker
 from drpnet.io.coordinates import read_coordinate_set
-from drpnet.matching import match_one_to_one
+from drpnet.measures.matching import match_one_to_one
 from drpnet.model import load_model
 from drpnet.overlay import draw_truth, save_picture
 from experiments.relion_baseline.project import DIAMETER, PIXEL_SIZE, Project

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from drpnet.errors import InputError
-from drpnet.evaluate import write_json
+from drpnet.evaluation.evaluate import write_json
 
 PROGRAMS = ("relion_preprocess", "relion_refine", "relion_autopick")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
-from drpnet.evaluate import write_json
+from drpnet.evaluation.evaluate import write_json
 from drpnet.io.star import write_star
 from experiments.real10017.crossvalidate import FOLDS
 from experiments.real10017.data import ENTRIES, micrographs

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from drpnet.errors import InputError
-from drpnet.evaluate import write_json
+from drpnet.evaluation.evaluate import write_json
 from experiments.table2.compare import UNIT, compare
 
 HERE = Path(__file__).resolve().parent

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from drpnet.errors import InputError
-from drpnet.evaluate import write_json
+from drpnet.evaluation.evaluate import write_json
 from experiments.table4.report import tables
 from experiments.table4.run import Options, table4
 from experiments.table4.sources import CHOICES

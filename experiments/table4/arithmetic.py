@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from drpnet.matching import f_measure
+from drpnet.measures.matching import f_measure
 
 EXPECTED = Path(__file__).resolve().parent / "expected.json"
 HALF_DIGIT = 0.00005

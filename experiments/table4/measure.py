@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from drpnet.config import PRESETS
-from drpnet.evaluate import score_micrographs
-from drpnet.matching import f_measure, outside_border
+from drpnet.evaluation.evaluate import score_micrographs
+from drpnet.measures.matching import f_measure, outside_border
 from drpnet.model import load_model
 from drpnet.scoring import Picked, pick_all
 from experiments.table4.arithmetic import found_per_true_pick
 from experiments.table4.sources import BORDER_IN_ANGSTROMS, Centres, Found, Source
 
 RULES = ("common", "many_to_one", "cryosegnet", "repic")
-"""Of `drpnet.rules`: one-to-one is the primary one; the other one-to-one rules differ from it by less than a percent."""
+"""One-to-one is the primary one; the other one-to-one rules differ from it by less than a percent."""
 SHARES = (0.5, 0.2, 1.0)
 """Matching radii in particle diameters; the first is the primary one."""
 AVERAGES = ("pooled", "mean")

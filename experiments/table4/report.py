@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drpnet.rules import RULES
+from drpnet.measures.rules import RULES
 from experiments.table4.measure import primary
 
 AVERAGE = {"pooled": "pooled", "mean": "mean over micrographs"}

@@ -9,7 +9,7 @@ import numpy as np
 from drpnet.config import DatasetConfig
 from drpnet.datasets import LabelledMicrograph, open_dataset
 from drpnet.errors import InputError
-from drpnet.evaluate import pair_names
+from drpnet.evaluation.evaluate import pair_names
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.micrographs import read_micrograph, read_shape
 from drpnet.progress import counted

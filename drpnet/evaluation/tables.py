@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from drpnet.io.atomic import whole_file
-from drpnet.judging import AVERAGES
-from drpnet.rules import parse_rule
+from drpnet.measures.judging import AVERAGES
+from drpnet.measures.rules import parse_rule
 
 SHOWN = 40
 """Micrographs that the console lists; the result holds all."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drpnet.assignment import by_distance, by_score, by_truth, least_squares
 from drpnet.errors import InputError
-from drpnet.matching import Matching, check_radius, enlarging, most_pairs, neighbour_pairs
-from drpnet.pixels import Counts, count_shared_pixels
+from drpnet.measures.assignment import by_distance, by_score, by_truth, least_squares
+from drpnet.measures.matching import Matching, check_radius, enlarging, most_pairs, neighbour_pairs
+from drpnet.measures.pixels import Counts, count_shared_pixels
 
 METRICS = {
     "centre": "distance of the centres",

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from drpnet.transforms import Shape, Transform
+from drpnet.frames.transforms import Shape, Transform
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from drpnet.breakdown import by_crowding, by_edge, by_tilt, by_value
-from drpnet.comparison import count_duplicates, pooled_localisation
+from drpnet.evaluation.pairing import Pairing
 from drpnet.io.conditions import Conditions
-from drpnet.judging import Rule
-from drpnet.matching import precision_recall_curve
-from drpnet.pairing import Pairing
-from drpnet.scorecard import Scored, intervals, pooled, summary, thinned_curve
-from drpnet.scores import averaged, calibration, f_beta, score_histogram
+from drpnet.measures.breakdown import by_crowding, by_edge, by_tilt, by_value
+from drpnet.measures.comparison import count_duplicates, pooled_localisation
+from drpnet.measures.judging import Rule
+from drpnet.measures.matching import precision_recall_curve
+from drpnet.measures.scorecard import Scored, intervals, pooled, summary, thinned_curve
+from drpnet.measures.scores import averaged, calibration, f_beta, score_histogram
 
 
 def numbers(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from drpnet.judging import Rule
-from drpnet.scorecard import Field, judge_all, summary
+from drpnet.measures.judging import Rule
+from drpnet.measures.scorecard import Field, judge_all, summary
 
 
 def chance(

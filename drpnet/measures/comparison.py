@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from drpnet.errors import InputError
-from drpnet.intervals import interval, resampled
-from drpnet.judging import Rule
-from drpnet.scorecard import NUMBERS, Scored, drawn_numbers, intervals, summary, thinned_curve
-from drpnet.scores import localisation
+from drpnet.measures.intervals import interval, resampled
+from drpnet.measures.judging import Rule
+from drpnet.measures.scorecard import NUMBERS, Scored, drawn_numbers, intervals, summary, thinned_curve
+from drpnet.measures.scores import localisation
 
 
 def compare(

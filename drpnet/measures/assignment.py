@@ -6,7 +6,7 @@ Each takes the allowed pairs of n picks and k particles; `cost` (e,) says how ba
 
 import numpy as np
 
-from drpnet.matching import Matching, cheapest_pairs
+from drpnet.measures.matching import Matching, cheapest_pairs
 
 
 def least_squares(pairs: Matching, n: int, k: int, radius: float) -> Matching:

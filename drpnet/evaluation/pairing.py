@@ -9,9 +9,9 @@ import numpy as np
 from drpnet.errors import InputError
 from drpnet.io.coordinates import Coordinates, is_inside, read_coordinate_set, require_inside
 from drpnet.io.labels import read_labels
-from drpnet.judging import Rule
-from drpnet.matching import outside_border
-from drpnet.scorecard import Field
+from drpnet.measures.judging import Rule
+from drpnet.measures.matching import outside_border
+from drpnet.measures.scorecard import Field
 from drpnet.shapes import micrograph_shapes
 
 

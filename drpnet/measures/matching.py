@@ -1,7 +1,7 @@
 """Picks against truth: who found whom under the published rules, and what precision, recall and F follow.
 
 Centres are `(n, 2)` arrays in (y, x) pixels; every distance is in the same pixels. The rule moves F more than
-the picker does, so no number leaves `drpnet.evaluate` without its rule. Empty sides: with picks or truth
+the picker does, so no number leaves `drpnet.evaluation.evaluate` without its rule. Empty sides: with picks or truth
 missing precision, recall and F are 0; nothing to find and nothing picked is right, so all three are 1
 (as the Dice coefficient of two empty masks is usually defined).
 """

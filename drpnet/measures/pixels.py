@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drpnet.matching import check_radius, checked_centres, f_measure, precision_recall_f
+from drpnet.measures.matching import check_radius, checked_centres, f_measure, precision_recall_f
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import norm
 
-from drpnet.evidence import Evidence
-from drpnet.transforms import IDENTITY, TURNS, Transform, any_scale, double_faults, single_faults
+from drpnet.frames.evidence import Evidence
+from drpnet.frames.transforms import IDENTITY, TURNS, Transform, any_scale, double_faults, single_faults
 
 FALSE_ALARM = 0.001
 LEAST_RISE, LEAST_MOVE = 1.2, 0.1

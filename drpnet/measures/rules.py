@@ -7,7 +7,7 @@ rule cannot be compared.
 from dataclasses import fields, replace
 
 from drpnet.errors import InputError
-from drpnet.judging import Rule
+from drpnet.measures.judging import Rule
 
 RULES = {
     "common": Rule(source="the primary rule of this project; duplicates are false"),

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from drpnet.assessment import breakdown, ceiling, notes, numbers
-from drpnet.chance import chance
-from drpnet.comparison import compare, pooled_localisation
 from drpnet.errors import InputError
+from drpnet.evaluation.assessment import breakdown, ceiling, notes, numbers
+from drpnet.evaluation.pairing import pair_names, read_pairing
 from drpnet.io.atomic import whole_file
 from drpnet.io.conditions import read_conditions
 from drpnet.io.paths import MANIFEST
-from drpnet.judging import Rule
-from drpnet.matching import check_radius
-from drpnet.pairing import pair_names, read_pairing
-from drpnet.rules import parse_rule
-from drpnet.scorecard import Field, Scored, judge_all, summary
-from drpnet.scores import check_beta
+from drpnet.measures.chance import chance
+from drpnet.measures.comparison import compare, pooled_localisation
+from drpnet.measures.judging import Rule
+from drpnet.measures.matching import check_radius
+from drpnet.measures.rules import parse_rule
+from drpnet.measures.scorecard import Field, Scored, judge_all, summary
+from drpnet.measures.scores import check_beta
 
 __all__ = ["Extras", "evaluate", "pair_names", "picker_note", "reach_of", "score_micrographs", "write_json"]
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from drpnet.errors import InputError
-from drpnet.intervals import interval, resampled
-from drpnet.judging import Judgement, Rule
-from drpnet.matching import average_precision, best_threshold, precision_recall_curve
-from drpnet.scores import averaged, weighted_average_precision
+from drpnet.measures.intervals import interval, resampled
+from drpnet.measures.judging import Judgement, Rule
+from drpnet.measures.matching import average_precision, best_threshold, precision_recall_curve
+from drpnet.measures.scores import averaged, weighted_average_precision
 
 NUMBERS = ("precision", "recall", "f_measure", "f_beta")
 """The columns that `scores.averaged` gives."""

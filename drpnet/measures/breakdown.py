@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from drpnet.scorecard import Scored, summary
+from drpnet.measures.scorecard import Scored, summary
 
 EDGE_BOUNDS = (0.0, 0.5, 1.0, 2.0, np.inf)
 """Particle diameters from the nearest edge."""
