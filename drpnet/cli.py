@@ -386,8 +386,10 @@ def download(
     with user_errors():
         from drpnet.download.record import size_text
         from drpnet.download.run import download as run
-        from drpnet.schema import compose_config, dataset_facts
+        from drpnet.schema import compose_config, conf_folder, dataset_facts
 
+        if not (conf_folder() / "dataset" / f"{name}.yaml").is_file():
+            raise InputError(f"no data set is called {name!r}; use empiar10005, empiar10017 or empiar10061")
         dataset = dataset_facts(compose_config("train", overrides).dataset)
         if dataset.archive is None:
             raise InputError(f"{name} is in no archive; use empiar10005, empiar10017 or empiar10061")

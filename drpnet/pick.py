@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import re
+import shlex
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,6 +30,8 @@ from drpnet.schema import PickSchema, clear_errors, compose_config
 log = logging.getLogger(__name__)
 ADAPTED = "adapted.safetensors"
 SAVE_SECONDS = 20.0
+MOST_SHOWN = 20
+"""Problems on the screen; run.json has all."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,8 @@ def pick_and_record(
                     records[entry.tree / entry.stem] = record
                 else:
                     failures.append((entry.name, problem))
-                    progress.console.print(f"[yellow]skipped[/] {problem}", highlight=False, soft_wrap=True)
+                    if len(failures) <= MOST_SHOWN:
+                        progress.console.print(f"[yellow]skipped[/] {problem}", highlight=False, soft_wrap=True)
                 if time.time() - saved > SAVE_SECONDS:
                     save()
                     saved = time.time()
@@ -339,7 +343,11 @@ def print_result(result: PickResult, out: Path) -> None:
         table.add_row("[red]not picked[/red]", str(len(result.failures)))
     console.print(table)
     if result.cut.candidates and not sum(counts):
-        best = f"the best candidate has {result.cut.best:.2g}; drpnet threshold {out} --at {result.cut.best / 2:.2g}"
+        command = f"drpnet threshold {shlex.quote(str(out))} --at {result.cut.best / 2:.2g}"
+        best = f"the best candidate has {result.cut.best:.2g}; {command}"
         console.print(f"[yellow]no pick[/] reaches the {merit}: {best} shows some", highlight=False, soft_wrap=True)
-    for _, problem in result.failures:
+    for _, problem in result.failures[:MOST_SHOWN]:
         console.print(f"[red]not picked[/red] {problem}", highlight=False, soft_wrap=True)
+    if len(result.failures) > MOST_SHOWN:
+        rest = len(result.failures) - MOST_SHOWN
+        console.print(f"[red]not picked[/red] {rest} more, named in {out / MANIFEST}", highlight=False, soft_wrap=True)

@@ -1,6 +1,7 @@
 """The Hydra schema: every key of conf/ with its type, so that a typo is an error; composes conf/."""
 
 import dataclasses
+import difflib
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,8 +195,18 @@ def build(cls: type[T], node: Any) -> T:
         return cls(**{str(key): value for key, value in values.items()})
 
 
+def _require_known(config: DictConfig, schema: type) -> None:
+    """Raise InputError for a setting that was added with + and that nothing reads."""
+    known = {item.name for item in dataclasses.fields(schema)}
+    for key in map(str, config):
+        if key not in known:
+            near = difflib.get_close_matches(key, _known_keys(), 1)
+            raise InputError(f"nothing reads the setting {key}; " + (f"did you mean {near[0]}?" if near else "leave it out"))
+
+
 def train_settings(config: DictConfig) -> TrainSettings:
     """The typed settings of a composed conf/train.yaml."""
+    _require_known(config, TrainSchema)
     if OmegaConf.is_missing(config, "stage"):
         raise InputError("stage is missing; choose model=fcrn or model=classifier")
     if config.stage not in STAGES:
@@ -226,6 +237,7 @@ def dataset_facts(node: Any) -> DatasetConfig:
 
 def pick_settings(config: DictConfig) -> PickSchema:
     """The typed settings of a composed conf/pick.yaml; InputError when a required one is missing."""
+    _require_known(config, PickSchema)
     with clear_errors():
         if OmegaConf.is_missing(config.dataset, "name"):
             config = config.copy()

@@ -326,6 +326,19 @@ def test_a_run_that_picked_nothing_binds_nobody(weights, mics, tmp_path):
     assert pick(weights, mics, out, "--diameter", 90) == 2
 
 
+def test_a_thousand_problems_do_not_fill_the_screen(weights, tmp_path, capsys):
+    for number in range(25):
+        write_micrograph(tmp_path / "mics" / f"{number:02}.mrc", np.ones((100, 100), np.float32), PIXEL_SIZE)
+    image = np.random.default_rng(1).normal(100, 10, (120, 150)).astype(np.float32)
+    write_micrograph(tmp_path / "mics" / "good.mrc", image, PIXEL_SIZE)
+    out = tmp_path / "picks"
+    assert pick(weights, tmp_path / "mics", out) == 1
+    said = "".join(capsys.readouterr())
+    assert said.count("skipped ") == 20 and said.count("not picked ") == 21 + 1  # the table's row
+    assert "5 more, named in" in said
+    assert len(json.loads((out / "run.json").read_text())["failures"]) == 25
+
+
 def test_a_killed_worker_is_said_in_one_line_and_the_next_run_goes_on(weights, mics, tmp_path, capsys):
     out = tmp_path / "picks"
     killer = threading.Thread(target=kill_a_worker, daemon=True)

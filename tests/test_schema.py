@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 
 from drpnet.config import DatasetConfig, DetectionConfig, PatchConfig, PreprocessConfig, SelectionConfig
 from drpnet.errors import InputError
-from drpnet.schema import build, clear_errors, pick_settings, register, stand_in_suffix, train_settings
+from drpnet.schema import build, clear_errors, compose_config, pick_settings, register, stand_in_suffix, train_settings
 from drpnet.simulation.parameters import SimulationParameters
 
 
@@ -140,3 +140,10 @@ def test_errors_that_are_no_files_of_the_configuration_pass():
     for error in (ValueError("Invalid number"), UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid start byte")):
         with pytest.raises(type(error)), clear_errors():
             raise error
+
+
+@pytest.mark.parametrize(("name", "read"), [("train", train_settings), ("pick", pick_settings)])
+def test_a_setting_that_nothing_reads_is_an_error(name, read):
+    words = ["model=fcrn"] if name == "train" else ["micrographs=m", "out=o", "particle_diameter=180"]
+    with pytest.raises(InputError, match="nothing reads the setting seeds; did you mean seed"):
+        read(compose_config(name, [*words, "+seeds=3"]))
