@@ -64,3 +64,9 @@ def test_scoring_tells_picks_from_chance_and_from_a_flip(repository: Path) -> No
     assert one < 0.51 < 0.8 < many
     assert picked > 0.75 and flipped < 0.45 and random < 0.45 and best >= picked
     assert 0.1 < chance < 0.45
+
+
+def test_the_ablation_table_reads_what_was_measured(repository: Path) -> None:
+    rows, deviation, compared = run(repository, "ablation_table", "len(checks)", "max(checks)", "len(rows)")
+    assert rows >= 33 and compared > 20
+    assert deviation < 2e-4  # F is rounded to four places

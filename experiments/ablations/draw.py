@@ -26,7 +26,7 @@ def draw_differences(result: dict[str, Any], path: Path) -> None:
     axis.set_yticks(range(len(rows)), [f"{row['group']}: {row['says']}" for row in rows], fontsize=8)
     axis.invert_yaxis()
     axis.grid(axis="x", alpha=0.3)
-    axis.set_xlabel("difference in F to the baseline (95 %: thick over seeds, thin over micrographs)")
+    axis.set_xlabel("difference in F to the baseline\n(95 %: thick over seeds, thin over micrographs)")
     axis.set_title(f"{result['dataset']}, {result['seeds']} seeds, budget {result['budget']}", fontsize=10)
     figure.savefig(path, dpi=90)
     plt.close(figure)
