@@ -1,4 +1,4 @@
-"""The console: drpnet pick, threshold, evaluate, table, doctor, simulate, train, download, import-matlab."""
+"""The console: drpnet pick, threshold, evaluate, table, report, doctor, simulate, train, download, import-matlab."""
 
 import logging
 import os
@@ -286,6 +286,53 @@ def table(
         print_runs(read)
         if csv_file is not None:
             write_runs(read, csv_file)
+
+
+@app.command(epilog="Example: **drpnet report picks --out report.html --truth my_labels/ --diameter-px 108**")
+def report(
+    picks: Annotated[
+        Path, typer.Argument(parser=_path, help="The --out folder of drpnet pick, or picks as drpnet evaluate reads them")
+    ],
+    out: Annotated[Path, typer.Option(parser=_path, metavar="PATH", help="The page to write, .html")],
+    micrographs: Annotated[
+        str | None,
+        typer.Option(help="Folder, quoted glob or .star of the micrographs, when the picks do not say it; only they show"),
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="PATH", help="Labels: true, false and missed, precision, recall")
+    ] = None,
+    radius_px: Annotated[
+        float | None, typer.Option(help="A pick is true within this distance of a label, in pixels; else half the diameter")
+    ] = None,
+    diameter_px: Annotated[
+        float | None, typer.Option(help="The particle's diameter in pixels, when the picks do not say it")
+    ] = None,
+    border_px: Annotated[float, typer.Option(help="Picks and labels this close to an edge do not count")] = 0.0,
+    also: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="Picks of another picker, side by side")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="PATH", help="Run folder of train.py: its curves and configuration")
+    ] = None,
+) -> None:
+    """Write one HTML page of picks that opens from disk: move the threshold, look, and save the .star.
+
+    It holds the pictures itself, needs no server and asks the network for nothing.
+    """
+    with user_errors():
+        from drpnet.report.report import Wishes
+        from drpnet.report.report import report as write_report
+
+        wishes = Wishes(
+            micrographs=micrographs, truth=truth, radius_px=radius_px, diameter_px=diameter_px, border_px=border_px,
+            also=_named_paths(also or []), run=run,
+        )  # fmt: skip
+        done = write_report(picks, out, wishes)
+    for note in done.notes:
+        typer.echo(f"note: {note}")
+    candidates = ", ".join(f"{count} candidates of {name}" for name, count in done.candidates.items())
+    shown = f"{done.micrographs} micrographs at most {done.edge} px wide"
+    typer.echo(f"wrote {out}: {done.size / 1e6:.1f} MB, {shown}, {candidates}")
 
 
 @app.command(epilog="Example: **drpnet doctor my_micrographs/ my_labels/ --diameter 180 --fix corrected**")

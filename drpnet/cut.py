@@ -1,7 +1,7 @@
 """The cut: from all candidates of a pick folder to the .star files that RELION and cryoSPARC read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ def cut(out: Path, threshold: float) -> Cut:
     picks: dict[str, int] = {}
     index, tables, total, best = [], [], 0, 0.0
     for record, group in zip(records, groups, strict=True):
-        found = _candidates(candidates_path(out, record["tree"], record["stem"]))
+        found = read_candidates(out, record)
         total += len(found.centres)
         best = max(best, found.figure_of_merit.max(initial=0.0))
         kept = kept_candidates(found, threshold, box, record["shape"])
@@ -115,7 +115,9 @@ def cut(out: Path, threshold: float) -> Cut:
     return Cut(threshold, picks, total, float(best))
 
 
-def _candidates(path: Path) -> Candidates:
+def read_candidates(out: Path, record: Mapping[str, Any]) -> Candidates:
+    """All candidates of a micrograph that run.json of the pick folder `out` records; InputError when they are damaged."""
+    path = candidates_path(out, record["tree"], record["stem"])
     remedy = "run the same `drpnet pick` again to mend it"
     if not path.is_file():
         raise InputError(f"{path} is missing; {remedy}")

@@ -1,8 +1,6 @@
 """Pictures of a training run: learning curves, and a micrograph with its distance map and picks."""
 
-import csv
 import io
-from collections import defaultdict
 from pathlib import Path
 
 import matplotlib
@@ -21,6 +19,7 @@ from drpnet.io.atomic import write_bytes
 from drpnet.measures.matching import match_one_to_one
 from drpnet.model import Model
 from drpnet.overlay import draw_truth, save_picture
+from drpnet.report.training import read_curves
 
 
 def draw_training(folder: Path, model: Model, micrograph: LabelledMicrograph, data: LabelledSet) -> None:
@@ -48,12 +47,7 @@ def draw_training(folder: Path, model: Model, micrograph: LabelledMicrograph, da
 
 def _draw_curves(path: Path, title: str) -> Figure:
     """Every logged quantity over the epochs."""
-    series: dict[str, dict[int, float]] = defaultdict(dict)
-    with path.open() as file:
-        for row in csv.DictReader(file):
-            for key, value in row.items():
-                if value and key not in ("epoch", "step"):
-                    series[key][int(row["epoch"])] = float(value)
+    series = read_curves(path)
     losses = [key for key in series if "loss" in key]
     others = [key for key in series if key not in losses]
     figure, axes = plt.subplots(1, 1 + bool(others), figsize=(5 + 5 * bool(others), 3.6), squeeze=False, layout="constrained")

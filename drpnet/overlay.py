@@ -16,12 +16,12 @@ DARKEST, BRIGHTEST = -5.0, 4.0
 """Robust deviations from the median that become black and white."""
 
 
-def to_picture(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, float]:
-    """An 8-bit view (h, w) of a micrograph, evenly lit and low-passed, and its scale (px per px).
+def to_picture(image: np.ndarray, diameter_px: float, edge: int = EDGE) -> tuple[np.ndarray, float]:
+    """An 8-bit view (h, w) of a micrograph, evenly lit and low-passed, and its scale (px per px); `edge` px at most.
 
     Ice and carbon take no part in the contrast, so that particles beside them stay visible.
     """
-    factor = max(1.0, max(image.shape) / EDGE)
+    factor = max(1.0, max(image.shape) / edge)
     small, scale = rescale(without_offset(image), 1.0, factor)
     even = correct_illumination(small, 2 * diameter_px / factor, 4.0)
     blurred = ndimage.gaussian_filter(even, max(0.5, diameter_px / factor / 20))

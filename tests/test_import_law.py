@@ -19,7 +19,7 @@ LAYERS: list[list[str]] = [
     ["samples", "datasets", "datamodules", "modules"],
     [
         "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "cut", "evaluation", "findings",
-        "doctor", "overlay", "picking", "scoring", "figures", "simulate", "train", "pick", "import_matlab",
+        "doctor", "overlay", "picking", "report", "scoring", "figures", "simulate", "train", "pick", "import_matlab",
     ],
     ["cli"],
 ]  # fmt: skip
@@ -42,7 +42,7 @@ ONLY_IN: dict[str, set[str] | None] = {
     "starfile": {"io"},
     "tifffile": {"io"},
     "h5py": {"io"},
-    "PIL": {"io", "overlay", "figures"},
+    "PIL": {"io", "overlay", "figures", "report"},
     "matplotlib": {"figures", "evaluation"},
     "typer": {"cli"},
     "requests": {"download"},

@@ -48,18 +48,7 @@ def read_pairing(
     that leaves nothing or whose micrographs have no known size.
     """
     picked, labelled = read_coordinate_set(picks), read_labels(truth)
-    pairs = pair_names(list(picked), list(labelled))
-    ambiguous = _ambiguous(set(picked) - set(pairs), set(labelled) - set(pairs.values()))
-    if not pairs:
-        if ambiguous:
-            raise InputError(
-                f"micrograph {ambiguous[0]} is in several folders of {picks} or {truth}, which do not tell which is "
-                "which; name the folders alike on both sides, or score one folder at a time"
-            )
-        raise InputError(
-            f"no micrograph is in both sets: {picks} has {_first(picked)}, {truth} has {_first(labelled)}; "
-            "the file names or rlnMicrographName must agree"
-        )
+    pairs, ambiguous = pair_sets(picked, labelled, picks, truth)
     fields = {
         name: Field(picked[key].centres, picked[key].scores, labelled[name].centres, reach)
         for key, name in pairs.items()
@@ -69,7 +58,7 @@ def read_pairing(
     if unknown:
         shapes |= micrograph_shapes(unknown, picks, truth, micrographs, required=border_px > 0)
     for name, shape in shapes.items():
-        _check_labels(labelled[name], shape, name, truth)
+        check_labels(labelled[name], shape, name, truth)
     outside = {name: int((~is_inside(fields[name].picks, shape)).sum()) for name, shape in shapes.items()}
     if border_px > 0:
         for name, shape in shapes.items():
@@ -86,6 +75,28 @@ def read_pairing(
         {name: count for name, count in outside.items() if count},
         ambiguous,
     )
+
+
+def pair_sets(
+    picked: Mapping[str, object], labelled: Mapping[str, object], picks: Path, truth: Path
+) -> tuple[dict[str, str], list[str]]:
+    """`pair_names` of two sets read from `picks` and `truth`, and the stems that cannot be told apart.
+
+    Raises InputError when no micrograph is in both.
+    """
+    pairs = pair_names(list(picked), list(labelled))
+    ambiguous = _ambiguous(set(picked) - set(pairs), set(labelled) - set(pairs.values()))
+    if not pairs:
+        if ambiguous:
+            raise InputError(
+                f"micrograph {ambiguous[0]} is in several folders of {picks} or {truth}, which do not tell which is "
+                "which; name the folders alike on both sides, or score one folder at a time"
+            )
+        raise InputError(
+            f"no micrograph is in both sets: {picks} has {_first(picked)}, {truth} has {_first(labelled)}; "
+            "the file names or rlnMicrographName must agree"
+        )
+    return pairs, ambiguous
 
 
 def without_border(field: Field, shape: tuple[int, int], border: float, rule: Rule) -> Field:
@@ -141,7 +152,7 @@ def _ambiguous(picked: set[str], labelled: set[str]) -> list[str]:
     return sorted({Path(name).name for name in picked} & {Path(name).name for name in labelled})
 
 
-def _check_labels(labels: Coordinates, shape: tuple[int, int], name: str, truth: Path) -> None:
+def check_labels(labels: Coordinates, shape: tuple[int, int], name: str, truth: Path) -> None:
     """Raise InputError when labels lie outside their micrograph: they would all count as missed."""
     try:
         require_inside(labels.centres, shape, f"{labels.source or truth}, micrograph {name}")
@@ -150,5 +161,5 @@ def _check_labels(labels: Coordinates, shape: tuple[int, int], name: str, truth:
         raise InputError(f"{error} {remedy}") from None
 
 
-def _first(names: Mapping[str, Coordinates]) -> str:
+def _first(names: Mapping[str, object]) -> str:
     return f"{next(iter(names))!r} ({len(names)} in all)" if names else "none"

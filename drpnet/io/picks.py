@@ -30,11 +30,14 @@ class Candidates:
 
 @dataclass(frozen=True)
 class ParticleTable:
-    """The picks of one micrograph in a particles .star; `ctf` holds its CTF columns by label, if known."""
+    """The picks of one micrograph in a particles .star; `ctf` holds its CTF columns by label, if known.
+
+    `figure_of_merit` is None for picks without scores.
+    """
 
     micrograph_name: str
     centres: np.ndarray
-    figure_of_merit: np.ndarray
+    figure_of_merit: np.ndarray | None
     optics_group: int = 1
     ctf: Mapping[str, Any] | None = None
 
@@ -110,7 +113,7 @@ def write_particles_star(
     """Write the picks of all micrographs as one RELION 3.1+ particles .star (optics and particles).
 
     `optics` holds its columns by label; without it there is one group with `pixel_size` (Angstrom), if known.
-    CTF columns are written when every micrograph has them.
+    CTF columns are written when every micrograph has them, and so is the figure of merit.
     """
     if optics is None:
         groups = sorted({table.optics_group for table in tables} or {1})
@@ -119,10 +122,13 @@ def write_particles_star(
             optics = {**optics, "rlnMicrographPixelSize": [pixel_size] * len(groups)}
     counts = [len(table.centres) for table in tables]
     empty = np.empty((0, 2))
-    particles = {
+    scores = [table.figure_of_merit for table in tables if table.figure_of_merit is not None]
+    whole = len(scores) == len(tables)
+    merit = {"rlnAutopickFigureOfMerit": np.concatenate([empty[:, 0], *scores])} if whole else {}
+    particles: dict[str, Any] = {
         "rlnMicrographName": np.repeat(np.array([table.micrograph_name for table in tables], dtype=object), counts),
         **_xy(np.concatenate([empty, *(np.asarray(table.centres).reshape(-1, 2) for table in tables)])),
-        "rlnAutopickFigureOfMerit": np.concatenate([empty[:, 0], *(table.figure_of_merit for table in tables)]),
+        **merit,
         "rlnOpticsGroup": np.repeat(np.array([table.optics_group for table in tables], dtype=int), counts),
     }
     known = [table.ctf or {} for table in tables]

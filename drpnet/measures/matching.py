@@ -156,19 +156,32 @@ def true_in_score_order(
 
 def enlarging(pairs: Matching, scores: np.ndarray) -> np.ndarray:
     """The same (n,) for any allowed `pairs` of n picks with these scores (n,)."""
+    return covering_order(pairs, scores, int(pairs.truth_index.max(initial=-1)) + 1)[0]
+
+
+def covering_order(pairs: Matching, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Who is true and who is found at every threshold, from the allowed `pairs` of n picks and k particles.
+
+    Returns boolean (n,) as `true_in_score_order`, and (k,) int: the pick with which a particle is first found, -1 for
+    none. A particle once found stays so, hence the particles whose pick reaches a threshold are found there.
+    """
     neighbours: list[list[int]] = [[] for _ in range(len(scores))]
     for pick, particle in zip(pairs.pick_index.tolist(), pairs.truth_index.tolist(), strict=True):
         neighbours[pick].append(particle)
     owner: dict[int, int] = {}
     holds: dict[int, int] = {}
     is_true = np.zeros(len(neighbours), bool)
+    found_with = np.full(k, -1)
     for start in np.argsort(-np.asarray(scores, float), kind="stable").tolist():
-        is_true[start] = _augment(start, neighbours, owner, holds)
-    return is_true
+        particle = _augment(start, neighbours, owner, holds)
+        if particle is not None:
+            is_true[start] = True
+            found_with[particle] = start
+    return is_true, found_with
 
 
-def _augment(start: int, neighbours: list[list[int]], owner: dict[int, int], holds: dict[int, int]) -> bool:
-    """Give pick `start` a particle, moving other picks to free ones on the way; False when there is none."""
+def _augment(start: int, neighbours: list[list[int]], owner: dict[int, int], holds: dict[int, int]) -> int | None:
+    """Give pick `start` a particle, moving other picks on the way; the particle newly found, None when there is none."""
     came_from: dict[int, int] = {}
     queue = deque([start])
     while queue:
@@ -186,9 +199,9 @@ def _augment(start: int, neighbours: list[list[int]], owner: dict[int, int], hol
                 left = holds.get(taker)
                 owner[free], holds[taker] = taker, free
                 if left is None:
-                    return True
+                    return particle
                 free = left
-    return False
+    return None
 
 
 def outside_border(centres: np.ndarray, shape: tuple[int, int], border: float) -> np.ndarray:
