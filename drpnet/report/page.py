@@ -44,7 +44,7 @@ def render(
         "training": training,
     }  # fmt: skip
     text = Template(_part("page.html")).substitute(
-        title=html.escape(" and ".join(one.name for one in pickers) + ": report of picks"),
+        title=html.escape("DRPnet report: " + " and ".join(one.name for one in pickers)),
         policy=(
             "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
             f"style-src {_digest(style)}; script-src {_digest(script)}"

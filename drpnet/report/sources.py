@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from drpnet.config import PRESETS
-from drpnet.cut import CANDIDATES, kept_candidates, read_candidates, read_manifest
+from drpnet.cut import CANDIDATES, candidates_path, kept_candidates, read_candidates, read_manifest
 from drpnet.errors import InputError
 from drpnet.io.coordinates import Coordinates, read_coordinate_set
 from drpnet.io.paths import MANIFEST
@@ -60,6 +60,9 @@ def _from_run(name: str, folder: Path) -> PickedSet:
         stem = record["stem"]
         key = stem if stems.count(stem) == 1 else (Path(record["tree"]) / stem).as_posix()
         every = read_candidates(folder, record)
+        if lacking := int(np.isnan(every.figure_of_merit).sum()):
+            path = candidates_path(folder, record["tree"], stem)
+            raise InputError(f"{path} has {lacking} candidates without a figure of merit; delete it and pick again")
         inside = kept_candidates(every, -np.inf, manifest.get("box_size"), record["shape"])
         cut_off += int((~inside).sum())
         found[key], by_name[key] = _sorted(every, inside), record
@@ -70,8 +73,6 @@ def _from_run(name: str, folder: Path) -> PickedSet:
         notes.append(f"{len(failures)} micrographs could not be picked; the first: {failures[0][1]}")
     start = float(manifest.get("threshold", PRESETS["balanced"]))
     scores = np.concatenate([one.figure_of_merit for one in found.values()])
-    if np.isnan(scores).any():
-        raise InputError(f"{folder} has {int(np.isnan(scores).sum())} candidates without a figure of merit; pick anew")
     diameter = manifest["parameters"].get("particle_diameter")
     about = str(manifest.get("note") or "")
     return PickedSet(name, found, thresholds_of(scores, start), by_name, diameter, about, notes)
