@@ -320,14 +320,14 @@ def report(
     It holds the pictures itself, needs no server and asks the network for nothing.
     """
     with user_errors():
-        from drpnet.report.report import Wishes
+        from drpnet.report.report import Options
         from drpnet.report.report import report as write_report
 
-        wishes = Wishes(
+        options = Options(
             micrographs=micrographs, truth=truth, radius_px=radius_px, diameter_px=diameter_px, border_px=border_px,
             also=_named_paths(also or []), run=run,
         )  # fmt: skip
-        done = write_report(picks, out, wishes)
+        done = write_report(picks, out, options)
     for note in done.notes:
         typer.echo(f"note: {note}")
     candidates = ", ".join(f"{count} candidates of {name}" for name, count in done.candidates.items())

@@ -11,6 +11,7 @@ from drpnet.errors import InputError
 from drpnet.measures.matching import (
     average_precision,
     best_threshold,
+    covering_order,
     match_one_to_one,
     neighbour_pairs,
     outside_border,
@@ -91,6 +92,20 @@ def test_true_picks_above_a_threshold_are_the_matching_of_those_picks(picks, tru
     for threshold in range(5):
         cut = scores >= threshold
         assert is_true[cut].sum() == len(match_one_to_one(picks[cut], truth, RADIUS).pick_index)
+
+
+@given(centres(8), centres(8), st.lists(st.integers(0, 3), min_size=8, max_size=8))
+def test_a_particle_is_found_with_the_pick_that_enlarges_the_matching(picks, truth, levels):
+    scores = np.array(levels[: len(picks)], float)
+    is_true, found_with = covering_order(neighbour_pairs(picks, truth, RADIUS), scores, len(truth))
+    assert sorted(found_with[found_with >= 0]) == np.flatnonzero(is_true).tolist()
+    for level in range(4):
+        kept = scores >= level
+        found = np.array([pick >= 0 and bool(kept[pick]) for pick in found_with], bool)
+        # as many as any matching finds, and these very ones can be matched together
+        most = len(match_one_to_one(picks[kept], truth, RADIUS).pick_index)
+        assert found.sum() == most == len(match_one_to_one(picks[kept], truth[found], RADIUS).pick_index)
+        assert most == len(match_one_to_one(picks[kept & is_true], truth[found], RADIUS).pick_index)
 
 
 def test_a_long_chain_is_rearranged_to_match_everybody():

@@ -69,7 +69,8 @@ def test_the_wheel_holds_every_module_every_yaml_and_nothing_else(wheel: Path, s
     weights = {path.relative_to(source).as_posix() for path in (source / "drpnet" / "weights").glob("*")}
     conf = {f"drpnet/{path.relative_to(source).as_posix()}" for path in (source / "conf").rglob("*.yaml")}
     assert "drpnet/conf/train.yaml" in conf
-    assert content == code | conf | weights | {"drpnet/conf/__init__.py", "drpnet/download/empiar10017.md5"}
+    data = {"drpnet/download/empiar10017.md5", *(f"drpnet/report/{name}" for name in ("page.html", "report.css", "report.js"))}
+    assert content == code | conf | weights | data | {"drpnet/conf/__init__.py"}
     assert wheel.stat().st_size < 20e6
 
 
@@ -141,6 +142,7 @@ def test_the_console_names_its_commands(tmp_path: Path) -> None:
         ("threshold", "--at"),
         ("evaluate", "--radius-px --diameter-px --rule --border-px --json --csv --figures --also --ceiling --beta"),
         ("table", "--csv"),
+        ("report", "--out --micrographs --truth --radius-px --diameter-px --border-px --also --run"),
         ("simulate", "--out"),
         ("download", "--subset --root --workers"),
     ],

@@ -75,7 +75,11 @@ def _located(picked: PickedSet, source: str) -> tuple[dict[str, dict[str, Any]],
         )
     notes = []
     for count, what, example in (
-        (len(entries) - len(pairs), f"micrographs of {source} match no picks by their name", set(entries) - set(pairs.values())),
+        (
+            len(entries) - len(pairs),
+            f"micrographs of {source} match no picks by their name",
+            set(entries) - set(pairs.values()),
+        ),
         (len(picked.found) - len(pairs), f"picked micrographs are not in {source}", set(picked.found) - set(pairs)),
     ):
         if count:

@@ -85,16 +85,20 @@ function numbersOf(which, index, at = state.at[which]) {
   return row;
 }
 
+/* Two pickers are compared where both picked and labels are. */
+const compared = micrographs.map((one, index) => one.truth !== null && pickers.every((picker) => picker.found[index]));
+
 function totals(which, at = state.at[which]) {
-  const sum = { candidates: 0, picks: 0, counted: 0, hits: 0, truth: 0, labelled: 0, shown: 0 };
+  const sum = { candidates: 0, picks: 0, counted: 0, edge: 0, hits: 0, truth: 0, labelled: 0, shown: 0 };
   micrographs.forEach((_, index) => {
     const row = numbersOf(which, index, at);
     if (!row) return;
     sum.shown += 1;
     sum.candidates += row.candidates;
     sum.picks += row.picks;
-    if (row.labelled) {
+    if (compared[index]) {
       sum.labelled += 1;
+      sum.edge += row.picks - row.counted;
       sum.counted += row.counted;
       sum.hits += row.hits;
       sum.truth += row.truth;
@@ -112,7 +116,7 @@ const curves = pickers.map((picker) => {
   const scores = [];
   let truth = 0;
   picker.found.forEach((found, index) => {
-    if (!found || found.m === null) return;
+    if (!compared[index]) return;
     truth += micrographs[index].truth.x.length;
     for (let i = 0; i < found.n; i++) if (found.m[i] !== "-") scores.push([found.s[i], found.m[i] === "t"]);
   });
@@ -262,7 +266,8 @@ function showNumbers(which) {
     numbers.append(
       part("true", `${sum.hits}`, "true"), part("false", `${sum.wrong}`, "false"), part("missed", `${sum.missed}`, "missed"),
       part("precision", text(sum.precision)), part("recall", text(sum.recall)), part("F", text(sum.f)));
-    if (sum.labelled < sum.shown) numbers.append(element("span", {}, `on ${sum.labelled} of ${sum.shown} micrographs`));
+    if (sum.edge) numbers.append(element("span", {}, `${sum.edge} at an edge, not counted`));
+    if (sum.labelled < micrographs.length) numbers.append(element("span", {}, `on ${sum.labelled} of ${micrographs.length} micrographs`));
   }
 }
 
@@ -853,11 +858,11 @@ $("notes").open = noted > 0;
 $("notes").hidden = noted === 0;
 $("summary").textContent = `${count(micrographs.length, "micrograph")}; `
   + pickers.map((picker, which) => `${picker.name}: ${totals(which).candidates} candidates${picker.about ? `, ${picker.about}` : ""}`).join("; ")
-  + (data.labels ? `; ${count(totals(0).truth, "label")} on ${totals(0).labelled}` : "; no labels");
+  + (data.labels ? `; ${count(totals(0).truth, "label")} on ${totals(0).labelled} of them` : "; no labels");
 $("method").textContent = data.labels
   ? `True: the largest one-to-one matching of picks and labels at most ${Number(data.labels.radius.toPrecision(4))} px apart, better scores first `
     + `(rule common of drpnet evaluate), at every threshold; a second pick on a particle is false. `
-    + `${data.labels.border ? `Picks and labels within ${data.labels.border} px of an edge do not count. ` : ""}Numbers are pooled over the labelled micrographs.`
+    + `${data.labels.border ? `Picks and labels within ${data.labels.border} px of an edge do not count. ` : ""}Numbers are pooled over the labelled micrographs${pickers.length > 1 ? " that both pickers have" : ""}.`
   : "Without labels there is no true or false; drpnet report ... --truth LABELS adds them.";
 if (data.training) drawTraining();
 drawLegend();

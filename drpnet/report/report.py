@@ -23,7 +23,7 @@ from drpnet.report.truth import Labels, judge, read_truth
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Options:
     """What a page shows beside the picks. Raises InputError for what does not go together.
 
     `micrographs` is a folder, glob or .star; `radius_px` and `diameter_px` as for `drpnet evaluate`; `also` another
@@ -61,21 +61,21 @@ class Report:
     notes: list[str]
 
 
-def report(picks: Path, out: Path, wishes: Wishes | None = None) -> Report:
+def report(picks: Path, out: Path, options: Options | None = None) -> Report:
     """Write the page `out` for `picks`: a folder of `drpnet pick`, or any coordinates that `drpnet evaluate` reads.
 
     Raises InputError when picks, micrographs or labels cannot be read or brought together.
     """
-    wishes = wishes or Wishes()
+    options = options or Options()
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"the page is to be {out}; give a file name that ends in .html")
-    training = None if wishes.run is None else read_run(wishes.run)
+    training = None if options.run is None else read_run(options.run)
     picked = read_picked(picks.resolve().stem, picks)
-    if picked.name in wishes.also:
+    if picked.name in options.also:
         raise InputError(f"two pickers are called {picked.name}; give the other one another name, --also NAME=PATH")
-    pickers = [picked, *(read_picked(name, source) for name, source in wishes.also.items())]
-    places, notes = find_places(picked, wishes.micrographs, wishes.diameter_px)
-    labels = _labels(wishes, picks, picked, places)
+    pickers = [picked, *(read_picked(name, source) for name, source in options.also.items())]
+    places, notes = find_places(picked, options.micrographs, options.diameter_px)
+    labels = _labels(options, picks, picked, places)
     shown, more = _together(pickers, places, labels)
     notes = [*(note for one in pickers for note in one.notes), *notes, *(labels.notes if labels else []), *more]
     with counted("Reading micrographs") as progress:
@@ -90,16 +90,16 @@ def report(picks: Path, out: Path, wishes: Wishes | None = None) -> Report:
     return Report(len(page), len(shown), counts, pictures.edge, notes)
 
 
-def _labels(wishes: Wishes, picks: Path, picked: PickedSet, places: Mapping[str, Place]) -> Labels | None:
+def _labels(options: Options, picks: Path, picked: PickedSet, places: Mapping[str, Place]) -> Labels | None:
     """The labels with their radius: as given, else half the diameter that the micrographs were picked with."""
-    if wishes.truth is None:
+    if options.truth is None:
         return None
     sizes = {place.diameter_px for place in places.values()}
-    if wishes.radius_px is None and wishes.diameter_px is None and len(sizes) > 1:
+    if options.radius_px is None and options.diameter_px is None and len(sizes) > 1:
         raise InputError("the micrographs differ in pixel size; give the matching radius with --radius-px, in pixels")
-    diameter = wishes.diameter_px if wishes.radius_px is not None or wishes.diameter_px is not None else sizes.pop()
-    radius = reach_of(parse_rule("common"), wishes.radius_px, diameter)
-    return read_truth(wishes.truth, picks, places, radius, wishes.border_px)
+    diameter = options.diameter_px if options.radius_px is not None or options.diameter_px is not None else sizes.pop()
+    radius = reach_of(parse_rule("common"), options.radius_px, diameter)
+    return read_truth(options.truth, picks, places, radius, options.border_px)
 
 
 def _together(
@@ -115,8 +115,8 @@ def _together(
             raise InputError(f"{one.name} has picks of none of these micrographs, such as {next(iter(places))}")
         if len(pairs) < len(places):
             notes.append(
-                f"{one.name} has no picks file for {len(places) - len(pairs)} of {len(places)} micrographs: they do not "
-                "count in its numbers"
+                f"{one.name} has no picks file for {len(places) - len(pairs)} of {len(places)} micrographs: precision, "
+                "recall and F are of those that both pickers have"
             )
     shown, astray = [], [0] * len(pickers)
     for name, place in places.items():

@@ -137,3 +137,10 @@ def test_particles_star_without_optics_or_picks(tmp_path, pixel_size, columns):
     blocks = read_star(tmp_path / "a.star")
     assert blocks["optics"].shape == (1, columns) and len(blocks["particles"]) == 0
     assert read_coordinate_set(tmp_path / "a.star") == {}
+
+
+def test_particles_star_has_a_figure_of_merit_only_when_every_micrograph_has(tmp_path):
+    tables = [ParticleTable("m/a.mrc", CENTRES, MERIT), ParticleTable("m/b.mrc", CENTRES, None)]
+    write_particles_star(tmp_path / "a.star", tables)
+    assert "rlnAutopickFigureOfMerit" not in read_star(tmp_path / "a.star")["particles"]
+    assert all(found.scores is None for found in read_coordinate_set(tmp_path / "a.star").values())

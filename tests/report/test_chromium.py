@@ -11,7 +11,7 @@ import starfile
 from drpnet.cut import cut
 from drpnet.evaluation.evaluate import Extras, evaluate
 from drpnet.io.coordinates import read_coordinate_set
-from drpnet.report.report import Wishes, report
+from drpnet.report.report import Options, report
 from tests.report.conftest import Scene
 from tests.report.test_report import foreign, of_all
 
@@ -73,7 +73,7 @@ def open_page(browser) -> Iterator:
 
 
 def test_the_slider_shows_what_evaluate_says(scene: Scene, tmp_path: Path, open_page) -> None:
-    report(scene.picks, tmp_path / "page.html", Wishes(truth=scene.truth))
+    report(scene.picks, tmp_path / "page.html", Options(truth=scene.truth))
     shown = open_page(tmp_path / "page.html")
     assert shown.page.locator("#slider-0").input_value() == "40"
     for threshold in (0.4, 0.0, 0.07, 0.55, 0.83, 1.0):
@@ -131,7 +131,7 @@ def test_the_saved_star_is_that_of_drpnet_threshold(scene: Scene, tmp_path: Path
 
 
 def test_the_keys_move_everything(scene: Scene, tmp_path: Path, open_page) -> None:
-    report(scene.picks, tmp_path / "page.html", Wishes(truth=scene.truth))
+    report(scene.picks, tmp_path / "page.html", Options(truth=scene.truth))
     shown = open_page(tmp_path / "page.html", color_scheme="dark")
     page, title = shown.page, shown.page.locator("#viewer-title")
     before = int(shown.numbers()["picks"])
@@ -140,7 +140,7 @@ def test_the_keys_move_everything(scene: Scene, tmp_path: Path, open_page) -> No
     assert page.locator("#at-0").input_value() == "0.39" and int(shown.numbers()["picks"]) >= before
     page.keyboard.press("]")
     page.keyboard.press("]")
-    assert page.locator("#at-0").input_value() == "0.39" or shown.numbers()
+    shown.numbers()
     assert page.locator("#at-0").input_value() == "0.41"
     page.keyboard.press("n")
     assert title.inner_text() == "two"
@@ -167,7 +167,7 @@ def test_the_keys_move_everything(scene: Scene, tmp_path: Path, open_page) -> No
 
 
 def test_the_table_begins_with_doubt_and_opens_micrographs(scene: Scene, tmp_path: Path, open_page) -> None:
-    report(scene.picks, tmp_path / "page.html", Wishes(truth=scene.truth))
+    report(scene.picks, tmp_path / "page.html", Options(truth=scene.truth))
     page = open_page(tmp_path / "page.html").page
     doubts = [float(text) for text in page.locator("tbody tr td:nth-child(5)").all_inner_texts() if text != "–"]
     assert len(doubts) == 3 and doubts == sorted(doubts, reverse=True)
@@ -182,15 +182,22 @@ def test_the_table_begins_with_doubt_and_opens_micrographs(scene: Scene, tmp_pat
 
 
 def test_particles_and_means_follow_the_threshold(scene: Scene, tmp_path: Path, open_page) -> None:
-    report(scene.picks, tmp_path / "page.html", Wishes(truth=scene.truth))
+    report(scene.picks, tmp_path / "page.html", Options(truth=scene.truth))
     shown = open_page(tmp_path / "page.html")
     for threshold in (0.4, 0.8):
         shown.page.locator("#slider-0").fill(str(round(100 * threshold)))
         shown.page.locator("#slider-0").dispatch_event("change")
         numbers = shown.numbers()
         captions = shown.page.locator("#means figcaption").all_inner_texts()
-        told = [f"{word} ({numbers[key]})" for word, key in (("picks", "picks"), ("true picks", "true"), ("false picks", "false"))]
-        assert captions == [*told, f"missed particles ({numbers['missed']})", f"rejected ({222 - int(numbers['picks'])})"]
+        told = [
+            f"{word} ({numbers[key]})"
+            for word, key in (("picks", "picks"), ("true picks", "true"), ("false picks", "false"))
+        ]
+        assert captions == [
+            *told,
+            f"missed particles ({numbers['missed']})",
+            f"rejected ({222 - int(numbers['picks'])})",
+        ]
         rejected = shown.page.locator("h3:has-text('Rejected') + .tiles .tile span").all_inner_texts()
         assert max(float(text.split()[0]) for text in rejected) < threshold
 
@@ -209,7 +216,7 @@ def test_a_click_on_a_mark_tells_its_scores(scene: Scene, tmp_path: Path, open_p
 
 def test_two_pickers_have_a_threshold_each(scene: Scene, tmp_path: Path, open_page) -> None:
     other = foreign(tmp_path / "other", of_all(3))
-    report(scene.picks, tmp_path / "page.html", Wishes(truth=scene.truth, also={"Other": other}))
+    report(scene.picks, tmp_path / "page.html", Options(truth=scene.truth, also={"Other": other}))
     shown = open_page(tmp_path / "page.html")
     assert shown.page.locator("#views svg").count() == 2 and shown.numbers(1)["picks"] == "48"
     first = shown.numbers(0)
@@ -222,9 +229,22 @@ def test_two_pickers_have_a_threshold_each(scene: Scene, tmp_path: Path, open_pa
     )
 
 
+def test_two_pickers_are_compared_where_both_picked(scene: Scene, tmp_path: Path, open_page) -> None:
+    other = foreign(tmp_path / "other", {name: rows for name, rows in of_all(3).items() if name != "a/two"})
+    report(scene.picks, tmp_path / "page.html", Options(truth=scene.truth, also={"Other": other}))
+    shown = open_page(tmp_path / "page.html")
+    cut(scene.picks, 0.4)
+    extras = Extras(resamples=0, chance_draws=0, also={"Other": other})
+    told = evaluate(scene.picks, scene.truth, diameter_px=24, extras=extras)["comparison"]
+    for which, row in enumerate(told["rows"]):
+        assert [shown.numbers(which)[key] for key in ("precision", "recall", "F")] == [
+            f"{row[key]:.3f}" for key in ("precision", "recall", "f_measure")
+        ]
+
+
 def test_picks_without_scores_can_be_looked_at_and_saved(scene: Scene, tmp_path: Path, open_page) -> None:
     other = foreign(tmp_path / "other", of_all(2))
-    report(other, tmp_path / "page.html", Wishes(str(scene.micrographs), scene.truth, diameter_px=24))
+    report(other, tmp_path / "page.html", Options(str(scene.micrographs), scene.truth, diameter_px=24))
     shown = open_page(tmp_path / "page.html")
     assert shown.page.locator("#slider-0").is_disabled() and shown.numbers()["picks"] == "48"
     with shown.page.expect_download() as waiting:

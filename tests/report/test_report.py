@@ -18,7 +18,7 @@ from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import Candidates, write_autopick_star, write_candidates_star
 from drpnet.report.images import TILE, cut_out, particle_frame
 from drpnet.report.particles import sample_ranks, sampled
-from drpnet.report.report import Report, Wishes, report
+from drpnet.report.report import Options, Report, report
 from drpnet.report.thresholds import thresholds_of
 from tests.report.conftest import DIAMETER_PX, NAMES, SHAPE, Scene, page_data
 
@@ -42,7 +42,7 @@ def counts_at(data: dict, threshold: float, picker: int = 0) -> tuple[int, int, 
 @pytest.mark.parametrize("border", [0.0, 30.0])
 def test_every_threshold_has_the_counts_of_evaluate(scene: Scene, tmp_path: Path, border: float) -> None:
     out = tmp_path / "page.html"
-    report(scene.picks, out, Wishes(truth=scene.truth, radius_px=12, border_px=border))
+    report(scene.picks, out, Options(truth=scene.truth, radius_px=12, border_px=border))
     data = page_data(out)
     assert data["labels"] == {"radius": 12, "border": border}
     for threshold in (0.0, 0.2, 0.25, 0.4, 0.7, 0.95, 1.0):
@@ -55,8 +55,11 @@ def test_every_threshold_has_the_counts_of_evaluate(scene: Scene, tmp_path: Path
 
 
 def test_the_radius_follows_from_the_pick_or_from_the_diameter(scene: Scene, tmp_path: Path) -> None:
-    for wishes, radius in ((Wishes(truth=scene.truth), DIAMETER_PX / 2), (Wishes(truth=scene.truth, diameter_px=20), 10)):
-        report(scene.picks, tmp_path / "page.html", wishes)
+    for options, radius in (
+        (Options(truth=scene.truth), DIAMETER_PX / 2),
+        (Options(truth=scene.truth, diameter_px=20), 10),
+    ):
+        report(scene.picks, tmp_path / "page.html", options)
         data = page_data(tmp_path / "page.html")
         assert data["labels"]["radius"] == radius and data["micrographs"][0]["d"] == 2 * radius
 
@@ -80,7 +83,9 @@ def test_a_pick_folder_tells_names_threshold_scores_and_the_star(scene: Scene, t
     for one, before, behind in zip(picker["found"], star["before"], star["behind"], strict=True):
         kept = [i for i, score in enumerate(one["s"]) if score >= 0.6]
         rows += [f"{before}\t{one['x'][i]:.9g}\t{one['y'][i]:.9g}\t{one['s'][i]:.9g}{behind}\n" for i in kept]
-    head, *written = [f"{line}\n" for line in expected.removesuffix(star["foot"]).splitlines() if "mics/" in line] or [""]
+    head, *written = [f"{line}\n" for line in expected.removesuffix(star["foot"]).splitlines() if "mics/" in line] or [
+        ""
+    ]
     assert sorted(rows) == sorted([head, *written])
     assert expected.startswith(star["head"]) and expected.endswith(star["foot"])
 
@@ -127,13 +132,14 @@ def test_the_sample_has_the_best_and_the_rest_evenly() -> None:
 
 @pytest.mark.parametrize(
     ("scores", "ends", "decimals"),
-    [([0.1, 0.9], (0, 1), 2), ([], (0, 1), 2), ([0.5, 0.5], (0, 1), 2), ([-5.2, 3.1], (-5.2, 3.2), 1), ([700, 700], (700, 707), 0),
+    [([0.1, 0.9], (0, 1), 2), ([], (0, 1), 2),
+     ([0.5, 0.5], (0, 1), 2), ([-5.2, 3.1], (-5.2, 3.2), 1), ([700, 700], (700, 707), 0),
      ([1.00001, 1.00002], (1.00001, 1.000021), 7)],
 )  # fmt: skip
 def test_the_slider_begins_with_all_picks_and_ends_with_none(scores: list, ends: tuple, decimals: int) -> None:
     found = thresholds_of(np.array(scores, float))
     assert found.values[0] == pytest.approx(ends[0], abs=1e-9) and found.values[-1] == pytest.approx(ends[1], rel=0.02)
-    assert (np.diff(found.values) > 0).all() and found.start == found.values[0]
+    assert (np.diff(found.values) > 0).all() and found.start == found.values[0] and found.decimals == decimals
     if scores:
         assert found.values[0] <= min(scores) and (found.values[-1] > max(scores) or found.values[-1] == 1)
 
@@ -141,8 +147,8 @@ def test_the_slider_begins_with_all_picks_and_ends_with_none(scores: list, ends:
 # --------------------------------------------------------------------------------------------------- incomplete data
 
 
-def write(scene: Scene, tmp_path: Path, **wishes) -> tuple[Report, dict]:
-    done = report(scene.picks, tmp_path / "page.html", Wishes(**wishes))
+def write(scene: Scene, tmp_path: Path, **options) -> tuple[Report, dict]:
+    done = report(scene.picks, tmp_path / "page.html", Options(**options))
     return done, page_data(tmp_path / "page.html")
 
 
@@ -196,16 +202,16 @@ def of_all(columns: int, scores: float | None = None) -> dict[str, np.ndarray]:
 
 def test_no_pick_at_all(scene: Scene, tmp_path: Path) -> None:
     picks = foreign(tmp_path / "other", {name: np.empty((0, 3)) for name in NAMES})
-    wishes = Wishes(str(scene.micrographs), scene.truth, diameter_px=DIAMETER_PX)
-    done = report(picks, tmp_path / "page.html", wishes)
+    options = Options(str(scene.micrographs), scene.truth, diameter_px=DIAMETER_PX)
+    done = report(picks, tmp_path / "page.html", options)
     assert done.notes == ["other has not one pick on its 4 micrographs"]
     assert counts_at(page_data(tmp_path / "page.html"), 0.0) == (0, 0, 90)
 
 
 def test_picks_without_scores(scene: Scene, tmp_path: Path) -> None:
     picks = foreign(tmp_path / "other", of_all(2))
-    wishes = Wishes(str(scene.micrographs), scene.truth, diameter_px=DIAMETER_PX)
-    done = report(picks, tmp_path / "page.html", wishes)
+    options = Options(str(scene.micrographs), scene.truth, diameter_px=DIAMETER_PX)
+    done = report(picks, tmp_path / "page.html", options)
     data = page_data(tmp_path / "page.html")
     assert "the picks of other have no scores: there is no threshold to move" in done.notes
     assert data["pickers"][0]["values"] is None and data["pickers"][0]["found"][0]["s"] is None
@@ -216,14 +222,14 @@ def test_picks_without_scores(scene: Scene, tmp_path: Path) -> None:
 
 def test_scores_for_some_micrographs_only(scene: Scene, tmp_path: Path) -> None:
     picks = foreign(tmp_path / "other", {**of_all(3), "b/one": of_all(2)["b/one"]})
-    done = report(picks, tmp_path / "page.html", Wishes(str(scene.micrographs), diameter_px=DIAMETER_PX))
+    done = report(picks, tmp_path / "page.html", Options(str(scene.micrographs), diameter_px=DIAMETER_PX))
     assert done.notes[0].startswith("1 of 4 micrographs of other, such as b/one, have no scores")
     assert page_data(tmp_path / "page.html")["pickers"][0]["values"] is None
 
 
 def test_scores_that_are_all_equal(scene: Scene, tmp_path: Path) -> None:
     picks = foreign(tmp_path / "other", of_all(3, 7.0))
-    done = report(picks, tmp_path / "page.html", Wishes(str(scene.micrographs), diameter_px=DIAMETER_PX))
+    done = report(picks, tmp_path / "page.html", Options(str(scene.micrographs), diameter_px=DIAMETER_PX))
     assert done.notes == ["all scores of other are 7: a threshold keeps all or nothing"]
     values = page_data(tmp_path / "page.html")["pickers"][0]["values"]
     assert values[0] == 7 < values[1]
@@ -233,7 +239,7 @@ def test_picks_in_another_frame_are_counted_and_labels_refused(scene: Scene, tmp
     rows = of_all(3)
     rows["a/two"][:5, 0] += 5000
     picks = foreign(tmp_path / "other", rows)
-    done = report(picks, tmp_path / "page.html", Wishes(str(scene.micrographs), diameter_px=DIAMETER_PX))
+    done = report(picks, tmp_path / "page.html", Options(str(scene.micrographs), diameter_px=DIAMETER_PX))
     assert done.notes == ["5 picks of other lie outside their micrograph: another frame? `drpnet doctor` tells"]
     write_autopick_star(scene.truth / "a/two.star", np.array([[3000.0, 3000.0]]), None)
     with pytest.raises(InputError, match="lie outside the 260 x 340 micrograph"):
@@ -265,10 +271,15 @@ def test_two_pickers_on_the_same_micrographs(scene: Scene, tmp_path: Path) -> No
     done, data = write(scene, tmp_path, truth=scene.truth, also={"Topaz": picks})
     assert [one["name"] for one in data["pickers"]] == ["picks", "Topaz"]
     assert data["pickers"][1]["found"][1] is None and data["pickers"][1]["merit"] == "score"
-    assert done.notes == ["Topaz has no picks file for 1 of 4 micrographs: they do not count in its numbers"]
+    (note,) = done.notes
+    assert note.startswith("Topaz has no picks file for 1 of 4 micrographs") and note.endswith("that both pickers have")
     told = evaluate(picks, scene.truth, radius_px=12, extras=PLAIN)
     hits, count, truth = counts_at(data, -10, 1)
-    assert (hits, count, truth) == (sum(row["true_picks"] for row in told["per_micrograph"]), told["picks"], told["truth"])
+    assert (hits, count, truth) == (
+        sum(row["true_picks"] for row in told["per_micrograph"]),
+        told["picks"],
+        told["truth"],
+    )
 
 
 def test_the_run_of_a_training(scene: Scene, tmp_path: Path) -> None:
@@ -278,7 +289,10 @@ def test_the_run_of_a_training(scene: Scene, tmp_path: Path) -> None:
     (run / "metrics.json").write_text('{"dataset": "trpv1", "seed": 3, "scores": {}}')
     (run / "curves" / "metrics.csv").write_text("epoch,step,train_loss,val_f\n0,9,0.5,\n0,9,,0.7\n1,19,0.4,\n")
     _, data = write(scene, tmp_path, run=run)
-    curves = {"name": "train_loss", "epochs": [1, 2], "values": [0.5, 0.4]}, {"name": "val_f", "epochs": [1], "values": [0.7]}
+    curves = (
+        {"name": "train_loss", "epochs": [1, 2], "values": [0.5, 0.4]},
+        {"name": "val_f", "epochs": [1], "values": [0.7]},
+    )
     assert data["training"]["curves"] == list(curves)
     assert data["training"]["facts"] == {"dataset": "trpv1", "seed": 3} and data["training"]["config"] == "seed: 3\n"
     (run / "metrics.json").write_text("{")
@@ -290,7 +304,7 @@ def test_the_run_of_a_training(scene: Scene, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "message"),
+    ("options", "message"),
     [
         ({"truth": "truth", "radius_px": 0}, "the matching radius is 0.*give pixels above 0"),
         ({"truth": "truth", "diameter_px": -3}, "the particle diameter is -3 px"),
@@ -305,15 +319,15 @@ def test_the_run_of_a_training(scene: Scene, tmp_path: Path) -> None:
         ({"also": {"x": "picks", "y": "picks"}}, "the page compares two pickers"),
     ],
 )
-def test_mistakes_end_in_one_line(scene: Scene, tmp_path: Path, wishes: dict, message: str) -> None:
+def test_mistakes_end_in_one_line(scene: Scene, tmp_path: Path, options: dict, message: str) -> None:
     root = scene.picks.parent
     for key in ("truth", "run"):
-        if key in wishes:
-            wishes = {**wishes, key: root / wishes[key]}
-    if "also" in wishes:
-        wishes = {"also": {name: root / path for name, path in wishes["also"].items()}}
+        if key in options:
+            options = {**options, key: root / options[key]}
+    if "also" in options:
+        options = {"also": {name: root / path for name, path in options["also"].items()}}
     with pytest.raises(InputError, match=message) as error:
-        write(scene, tmp_path, **wishes)
+        write(scene, tmp_path, **options)
     assert "\n" not in str(error.value) and not (tmp_path / "page.html").exists()
 
 
@@ -322,16 +336,16 @@ def test_picks_of_another_program_need_micrographs_and_a_diameter(scene: Scene, 
     with pytest.raises(InputError, match="give their folder with --micrographs"):
         report(picks, out)
     with pytest.raises(InputError, match="give it with --diameter-px"):
-        report(picks, out, Wishes(str(scene.micrographs)))
+        report(picks, out, Options(str(scene.micrographs)))
     with pytest.raises(InputError, match=r"ends in \.html"):
-        report(picks, tmp_path / "page.pdf", Wishes(str(scene.micrographs), diameter_px=9))
+        report(picks, tmp_path / "page.pdf", Options(str(scene.micrographs), diameter_px=9))
 
 
 def test_coordinates_that_are_nan(scene: Scene, tmp_path: Path) -> None:
     rows = of_all(3)
     rows["a/two"][3, 1] = np.nan
     with pytest.raises(InputError, match="two.csv line 5"):
-        report(foreign(tmp_path / "other", rows), tmp_path / "page.html", Wishes(str(scene.micrographs), diameter_px=9))
+        report(foreign(tmp_path / "other", rows), tmp_path / "page.html", Options(str(scene.micrographs), diameter_px=9))
     bad = np.array([[3.0, np.nan], [4.0, 5.0]])
     write_candidates_star(candidates_path(scene.picks, "a", "two"), Candidates(bad, *np.zeros((3, 2))))
     with pytest.raises(InputError, match="two_candidates.star holds coordinates that are not finite"):
