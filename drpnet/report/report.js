@@ -299,6 +299,7 @@ function saveStar(which) {
 // ---------------------------------------------------------------------------------------------- the large view
 
 let views = [];
+const hint = $("particle").textContent;
 
 function openMicrograph(index, centre = null) {
   state.open = (index + micrographs.length) % micrographs.length;
@@ -326,7 +327,7 @@ function openMicrograph(index, centre = null) {
   moveView();
   drawViews();
   markOpen();
-  $("particle").textContent = "Click a mark for its scores. Drag moves the image; Ctrl with the wheel, or two fingers, zooms.";
+  $("particle").textContent = hint;
 }
 
 function moveView() {
@@ -401,7 +402,7 @@ function ask(which, x, y) {
     if (found.m !== null) truth.x.forEach((px, row) => { if (isMissed(found, row, k)) offer(px, truth.y[row], () => kinds.missed.words); });
   }
   $("particle").textContent = state.chosen
-    ? `${name}, x ${state.chosen.x.toFixed(1)}, y ${state.chosen.y.toFixed(1)} px: ${state.chosen.words()}.` : `No mark there.`;
+    ? `${name}, x ${state.chosen.x.toFixed(1)}, y ${state.chosen.y.toFixed(1)} px: ${state.chosen.words()}.` : "No mark there.";
   drawRing();
 }
 
@@ -492,7 +493,7 @@ function drawHistogram(which) {
   const { svg, figure } = chart(`Candidates by ${picker.merit}, ${picker.name}`, `Histogram of the ${picker.merit} of ${picker.name}`, 520, 250);
   const upright = [0, ...[0.04, 0.25, 1].map((part) => Math.round(part * most))].filter((value, i, all) => all.indexOf(value) === i);
   axes(svg, box, ticks(low, high).map((value) => [x(value), value]), upright.map((value) => [y(value), value]),
-    picker.merit, `candidates (square-root scale)`);
+    picker.merit, "candidates (square-root scale)");
   filled.forEach((value, bin) => {
     if (value) svg.append(element("rect", { class: labelled ? "bars-true" : "bars-pick", x: box[0] + bin * wide, y: y(value), width: wide * 0.92, height: box[3] - y(value) }));
   });
@@ -774,7 +775,7 @@ function drawTraining() {
   place.hidden = false;
   const losses = run.curves.filter((one) => one.name.includes("loss")), others = run.curves.filter((one) => !one.name.includes("loss"));
   const figures = [["Loss", losses], ["Scores", others]].filter(([, list]) => list.length).map(([title, list]) => {
-    const box = [60, 30, 508, 200 + 0], epochs = list.flatMap((one) => one.epochs), values = list.flatMap((one) => one.values);
+    const box = [60, 30, 508, 200], epochs = list.flatMap((one) => one.epochs), values = list.flatMap((one) => one.values);
     const [low, high] = [Math.min(...values, title === "Scores" ? 0 : Infinity), Math.max(...values)], [from, to] = [Math.min(...epochs), Math.max(...epochs)];
     const x = (value) => box[0] + ((value - from) / (to - from || 1)) * (box[2] - box[0]);
     const y = (value) => box[3] - ((value - low) / (high - low || 1)) * (box[3] - box[1]);
