@@ -39,6 +39,8 @@ demo: $(STAMP)
 	$(BIN)/python pick.py micrographs=$(DEMO)/test/micrographs out=$(DEMO)/picks particle_diameter=173 \
 	    weights=$(DEMO)/classifier/weights.safetensors
 	$(BIN)/drpnet evaluate $(DEMO)/picks $(DEMO)/test/particles.star --diameter-px 47 --json $(DEMO)/metrics.json
+	$(BIN)/drpnet report $(DEMO)/picks --out $(DEMO)/report.html --truth $(DEMO)/test/particles.star \
+	    --diameter-px 47 --run $(DEMO)/fcrn
 	$(BIN)/python -m experiments.demo $(DEMO)
 
 lint: $(STAMP)

@@ -28,6 +28,7 @@ STAGES = (
     ("training the classifier", "classifier/metrics.json"),
     ("picking", "picks/autopick.star"),
     ("scoring", "metrics.json"),
+    ("writing the report", "report.html"),
 )
 
 
