@@ -79,9 +79,15 @@ def run_picking(config) -> None:
         from drpnet.schema import pick_settings
 
         settings = pick_settings(config)
-        result = pick(settings)
-        print_result(result, Path(settings.out))
-    if result.failures:
+        if settings.watch is None:
+            result = pick(settings)
+            print_result(result, Path(settings.out))
+            failures = result.failures
+        else:
+            from drpnet.watch import watch
+
+            failures = watch(settings)
+    if failures:
         raise SystemExit(1)
 
 
@@ -129,6 +135,14 @@ def pick(
     negative_stain: Annotated[bool, typer.Option("--negative-stain", help="Particles are bright on dark")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")] = "auto",
     workers: Annotated[int, typer.Option(help="Processes, each with its own copy of the networks")] = 1,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Pick the K-th of N shares only: N programs, one --out, e.g. an array job"),
+    ] = None,
+    watch: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Go on picking what comes into the folder; a file STOP in --out ends it"),
+    ] = None,
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Also write a picture of every micrograph with its picks")
     ] = False,
@@ -140,12 +154,12 @@ def pick(
     """
     text = {
         "micrographs": micrographs, "out": out, "weights": weights, "preset": preset, "device": device,
-        "threshold": threshold,
+        "threshold": threshold, "shard": shard,
     }  # fmt: skip
     plain = {
         "particle_diameter": diameter, "classifier": not no_classifier, "workers": workers, "overlay": overlay,
         "negative_stain": negative_stain, "pixel_size": pixel_size, "profile": profile, "box_size": box_size,
-        "min_distance": min_distance, "adapt": adapt,
+        "min_distance": min_distance, "adapt": adapt, "watch": watch,
     }  # fmt: skip
     overrides = [f"{key}={_quoted(value)}" for key, value in text.items() if value is not None]
     overrides += [f"{key}={value}" for key, value in plain.items() if value is not None]

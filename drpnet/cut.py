@@ -10,8 +10,6 @@ import numpy as np
 
 from drpnet.config import PRESETS
 from drpnet.errors import InputError
-from drpnet.io.atomic import whole_file
-from drpnet.io.paths import MANIFEST
 from drpnet.io.picks import (
     Candidates,
     ParticleTable,
@@ -20,10 +18,9 @@ from drpnet.io.picks import (
     write_autopick_star,
     write_particles_star,
 )
+from drpnet.ledger import candidates_path, read_manifest, read_records, write_manifest
 
-CANDIDATES = "candidates"
 PIXEL_SIZE = "rlnMicrographPixelSize"
-_RECORD = {"name", "path", "tree", "stem", "shape", "pixel_size", "optics", "ctf"}
 
 
 @dataclass(frozen=True)
@@ -53,46 +50,14 @@ def parse_threshold(threshold: str | None, preset: str) -> float:
     return value
 
 
-def candidates_path(out: Path, tree: str, stem: str) -> Path:
-    """Where all candidates of a micrograph lie."""
-    return out / CANDIDATES / tree / f"{stem}_candidates.star"
-
-
-def read_manifest(out: Path) -> dict[str, Any]:
-    """run.json of a pick folder; InputError when there is none or it is no manifest of ours."""
-    path = out / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        for key, kind in (("parameters", dict), ("micrographs", list)):
-            if not isinstance(manifest[key], kind):
-                raise TypeError(f"{key!r} is no {kind.__name__}")
-        for record in manifest["micrographs"]:
-            if lacking := _RECORD - set(record):
-                raise KeyError(min(lacking))
-            height, width = record["shape"]
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{out} holds no {MANIFEST}; give the --out folder of a `drpnet pick`") from None
-    except (ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path} is not a manifest of drpnet ({reason}); pick into a new folder") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check it, or pick into a new folder") from None
-    return manifest
-
-
-def write_manifest(out: Path, manifest: dict[str, Any]) -> None:
-    """Write run.json, whole or not at all."""
-    with whole_file(out / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-
-
 def cut(out: Path, threshold: float) -> Cut:
     """Write every `<stem>_autopick.star`, autopick.star and particles.star of the picks from `threshold` up.
 
     Raises InputError when `out` holds no picked micrographs.
     """
     manifest = read_manifest(out)
-    records, box = manifest["micrographs"], manifest.get("box_size")
+    known, box = read_records(out), manifest.get("box_size")
+    records = [known[place] for place in sorted(known)]
     if not records:
         raise InputError(f"{out} holds no picked micrographs yet; run `drpnet pick` to its end first")
     optics, groups = optics_groups([record["optics"] for record in records])
@@ -111,7 +76,7 @@ def cut(out: Path, threshold: float) -> Cut:
         tables.append(ParticleTable(record["name"], centres, merit, group, record["ctf"]))
     write_autopick_index(out / "autopick.star", index, manifest.get("micrographs_star"))
     write_particles_star(out / "particles.star", tables, optics)
-    write_manifest(out, {**manifest, "threshold": threshold, "picks": sum(picks.values())})
+    write_manifest(out, {**manifest, "micrographs": records, "threshold": threshold, "picks": sum(picks.values())})
     return Cut(threshold, picks, total, float(best))
 
 

@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import time
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,21 @@ from rich.table import Table
 
 from drpnet import __version__
 from drpnet.config import PreprocessConfig
-from drpnet.cut import Cut, cut, parse_threshold, read_manifest, write_manifest
+from drpnet.cut import Cut, cut, parse_threshold
 from drpnet.errors import InputError
 from drpnet.io.find import MicrographEntry, MicrographList, find_micrographs
 from drpnet.io.paths import MANIFEST
+from drpnet.ledger import (
+    Records,
+    create_manifest,
+    failure_of,
+    manifest_text,
+    parse_shard,
+    read_manifest,
+    read_records,
+    write_failure,
+    write_manifest,
+)
 from drpnet.model import Model, find_weights, load_model, save_model
 from drpnet.picking import Job, describe, is_picked, load, pick_all, redraw
 from drpnet.progress import bar, console, counted
@@ -29,38 +42,45 @@ from drpnet.schema import PickSchema, clear_errors, compose_config
 
 log = logging.getLogger(__name__)
 ADAPTED = "adapted.safetensors"
-SAVE_SECONDS = 20.0
 MOST_SHOWN = 20
 """Problems on the screen; run.json has all."""
 
 
 @dataclass(frozen=True)
 class PickResult:
-    """A finished run: the cut, what failed (name, message) and how long it took."""
+    """A finished run: the cut, what failed (name, message) and how long it took.
 
-    cut: Cut
+    `cut` is None where other programs have still to pick: the last of them cuts, or `drpnet pick` without a shard.
+    """
+
+    cut: Cut | None
     failures: list[tuple[str, str]]
     seconds: float
+    elsewhere: int = 0
+    """Micrographs that other programs have still to pick."""
 
 
-def pick(settings: PickSchema) -> PickResult:
+def pick(settings: PickSchema, ready: Callable[[MicrographEntry], bool] | None = None) -> PickResult:
     """Pick every micrograph, keep all candidates, write the cut; one bad micrograph never stops the others.
 
-    What the folder `settings.out` holds is not picked again. Raises InputError when nothing can be picked.
+    What the folder `settings.out` holds is not picked again. With `settings.shard` only a share is picked; `ready` leaves
+    out micrographs that must wait. Raises InputError when nothing can be picked.
     """
     started = time.time()
     settings = of_dataset(settings)
     check(settings)
     threshold = parse_threshold(settings.threshold, settings.preset)
     found = find(settings)
+    mine = share(found.entries, settings.shard)
     device = choose_device(settings.device)
     model = prepare_model(settings)
     out = Path(settings.out)
     records = claim(out, identity(settings))
     require_same_places(out, found, records)
-    todo = [entry for entry in found.entries if not is_picked(out, entry, records, settings.pixel_size)]
-    tell_of_earlier(out, found, records, todo)
-    refresh(found, records, todo)
+    todo = [entry for entry in mine if not is_picked(out, entry, records, settings.pixel_size)]
+    todo = [entry for entry in todo if ready is None or ready(entry)]
+    if settings.shard is None and ready is None:
+        tell_of_earlier(out, found, records, todo)
     classifier = "none" if model.classifier is None else f"as in the weights {settings.weights}"
     if settings.adapt is not None:
         model, classifier = adapt(model, settings, found, device, bool(todo))
@@ -68,16 +88,38 @@ def pick(settings: PickSchema) -> PickResult:
     log.info("%d micrographs, device %s, weights %s, %s", len(todo), device, settings.weights, note)
 
     job = Job(settings, threshold, found)
-    failures = pick_and_record(model, job, todo, device, records, note)
+    failures = pick_and_note(model, job, todo, device, note)
+    records = read_records(out)  # what other programs have picked meanwhile, too
+    refresh(found, records, todo)
     done = [entry for entry in found.entries if is_picked(out, entry, records, settings.pixel_size)]
+    bad = failed(out, [entry for entry in found.entries if entry not in done])
+    elsewhere = len(found.entries) - len(done) - len(bad)
+    if (elsewhere and settings.shard is not None) or (not done and ready is not None):
+        return PickResult(None, failures, time.time() - started, elsewhere)
     if not done:
-        raise InputError(
-            f"none of the {len(found.entries)} micrographs could be picked; the first: {failures[0][1]}"
-        )
-    result = PickResult(cut(out, threshold), failures, time.time() - started)
+        why = failures[0][1] if failures else "they wait, or failed in another run"
+        raise InputError(f"none of the {len(found.entries)} micrographs could be picked; the first: {why}")
+    write_manifest(out, manifest(settings, records, bad, note))
+    result = PickResult(cut(out, threshold), failures, time.time() - started, elsewhere)
     if settings.overlay:
         redraw(job, [records[entry.tree / entry.stem] for entry in done])
+        write_manifest(out, {**read_manifest(out), "micrographs": [records[place] for place in sorted(records)]})
     return result
+
+
+def failed(out: Path, entries: Sequence[MicrographEntry]) -> list[tuple[str, str]]:
+    """Name and problem of the micrographs, as they are now, that this or another program could not pick."""
+    problems = ((entry.name, failure_of(out, entry.tree / entry.stem, entry.path)) for entry in entries)
+    return [(name, problem) for name, problem in problems if problem is not None]
+
+
+def share(entries: Sequence[MicrographEntry], shard: str | None) -> list[MicrographEntry]:
+    """The micrographs of a shard `k/n`: by their names alone, so that a share stays the same when the folder grows."""
+    part, parts = parse_shard(shard)
+    return [
+        entry for entry in entries
+        if zlib.crc32((entry.tree / entry.stem).as_posix().encode()) % parts == part - 1
+    ]  # fmt: skip
 
 
 def find(settings: PickSchema) -> MicrographList:
@@ -90,7 +132,7 @@ def find(settings: PickSchema) -> MicrographList:
         raise InputError(f"{error}, or complete the data set: {settings.dataset.download}") from None
 
 
-def tell_of_earlier(out: Path, found: MicrographList, records: "Records", todo: list[MicrographEntry]) -> None:
+def tell_of_earlier(out: Path, found: MicrographList, records: Records, todo: list[MicrographEntry]) -> None:
     """Say what an earlier run left in the folder: picked already, changed since, or no longer asked for."""
     places, again = {entry.tree / entry.stem for entry in found.entries}, {entry.tree / entry.stem for entry in todo}
     kept, changed, gone = len(found.entries) - len(todo), again & set(records), set(records) - places
@@ -105,7 +147,7 @@ def tell_of_earlier(out: Path, found: MicrographList, records: "Records", todo: 
         )  # fmt: skip
 
 
-def refresh(found: MicrographList, records: "Records", todo: list[MicrographEntry]) -> None:
+def refresh(found: MicrographList, records: Records, todo: list[MicrographEntry]) -> None:
     """Optics and CTF of micrographs that are picked already, as the source gives them now."""
     again = {entry.tree / entry.stem for entry in todo}
     for entry in found.entries:
@@ -128,40 +170,24 @@ def of_dataset(settings: PickSchema) -> PickSchema:
     return replace(settings, micrographs=str(Path(facts.root) / facts.micrographs), pixel_size=facts.pixel_size)
 
 
-Records = dict[Path, dict[str, Any]]
-"""What run.json knows of each picked micrograph, by its place (tree / stem) in the output folder."""
-
-
-def pick_and_record(
-    model: Model, job: Job, todo: list[MicrographEntry], device: str, records: Records, note: str
+def pick_and_note(
+    model: Model, job: Job, todo: list[MicrographEntry], device: str, note: str
 ) -> list[tuple[str, str]]:
-    """Pick what is to do and keep run.json up to date, even when broken off; returns the failures.
+    """Pick what is to do, each noted in the pick folder as it is done; returns the failures.
 
-    It is written before the first micrograph, too: a later search knows the folder by it.
+    run.json is there before the first micrograph: a later search knows the folder by it.
     """
+    create_manifest(job.out, manifest_text(manifest(job.settings, {}, [], note)))
     failures: list[tuple[str, str]] = []
-
-    def save() -> None:
-        write_manifest(Path(job.settings.out), manifest(job.settings, records, failures, note))
-
-    save()
-    saved = time.time()
-    try:
-        with bar() as progress:
-            task = progress.add_task("Picking", total=len(todo), visible=bool(todo))
-            for entry, record, problem in pick_all(model, job, todo, device):
-                progress.advance(task)
-                if record is not None:
-                    records[entry.tree / entry.stem] = record
-                else:
-                    failures.append((entry.name, problem))
-                    if len(failures) <= MOST_SHOWN:
-                        progress.console.print(f"[yellow]skipped[/] {problem}", highlight=False, soft_wrap=True)
-                if time.time() - saved > SAVE_SECONDS:
-                    save()
-                    saved = time.time()
-    finally:
-        save()
+    with bar() as progress:
+        task = progress.add_task("Picking", total=len(todo), visible=bool(todo))
+        for entry, record, problem in pick_all(model, job, todo, device):
+            progress.advance(task)
+            if record is None:
+                failures.append((entry.name, problem))
+                write_failure(job.out, entry.tree / entry.stem, entry.path, problem)
+                if len(failures) <= MOST_SHOWN:
+                    progress.console.print(f"[yellow]skipped[/] {problem}", highlight=False, soft_wrap=True)
     return failures
 
 
@@ -176,8 +202,19 @@ def check(settings: PickSchema) -> None:
         value = getattr(settings, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"{name} is {value}; it must be a number above 0")
+    parse_shard(settings.shard)
+    if settings.watch is not None:
+        if not 0 < settings.watch < math.inf:
+            raise InputError(f"watch is {settings.watch}; give the seconds between two looks, above 0")
+        if settings.adapt is not None or settings.dataset is not None:
+            raise InputError("watch follows a folder; it cannot adapt, nor pick a data set: leave one of the two away")
     if settings.min_distance is not None and not 0 <= settings.min_distance < math.inf:
         raise InputError(f"min_distance is {settings.min_distance}; give Angstrom, 0 or more")
+    if settings.adapt is not None and settings.shard is not None:
+        raise InputError(
+            "adapt and shard exclude each other: every share would train a classifier of its own; adapt on a few "
+            "micrographs first and give the adapted.safetensors of that folder as weights"
+        )
     if settings.adapt is not None and not settings.classifier:
         raise InputError("adapt trains a classifier, but none was asked for; leave one of the two away")
 
@@ -206,9 +243,10 @@ def claim(out: Path, parameters: dict[str, Any]) -> Records:
         raise InputError(f"{out} is a file; name a folder for the picks")
     if not (out / MANIFEST).exists():
         return {}
-    before = read_manifest(out)
-    if not before["micrographs"] and before["parameters"] != parameters:
+    before, records = read_manifest(out), read_records(out)
+    if not records and before["parameters"] != parameters:
         (out / ADAPTED).unlink(missing_ok=True)  # a run that picked nothing binds nobody
+        (out / MANIFEST).unlink(missing_ok=True)
         return {}
     for key in parameters:
         old, new = before["parameters"].get(key), parameters[key]
@@ -217,7 +255,7 @@ def claim(out: Path, parameters: dict[str, Any]) -> Records:
                 f"{out} holds picks made with {key} {old}, now {key} is {new}; choose another --out or move "
                 "that folder away (the threshold alone: drpnet threshold)"
             )
-    return {Path(record["tree"]) / record["stem"]: record for record in before["micrographs"]}
+    return records
 
 
 def require_same_places(out: Path, found: MicrographList, records: Records) -> None:
@@ -292,7 +330,7 @@ def adapt(
     micrographs = []
     for place in np.linspace(0, len(found.entries) - 1, count).round().astype(int):
         try:
-            micrographs.append(load(found.entries[place], settings.pixel_size))
+            micrographs.append(load(found.entries[place], settings.pixel_size)[:2])
         except InputError as error:
             log.warning("not used for adapting: %s", error)
     if not micrographs:
@@ -330,24 +368,34 @@ def manifest(
 
 
 def print_result(result: PickResult, out: Path) -> None:
-    """The closing table."""
-    counts = list(result.cut.picks.values())
-    merit = f"figure of merit >= {result.cut.threshold:g}"
+    """The closing table, and what could not be picked."""
+    if result.cut is not None:
+        _print_cut(result.cut, result, out)
+    elif result.elsewhere:
+        console.print(
+            f"this share is done in {result.seconds:.1f} s; {result.elsewhere} micrographs are still to be picked by others, "
+            f"the last of them writes the .star files of {out}", highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    for _, problem in result.failures[:MOST_SHOWN]:
+        console.print(f"[red]not picked[/red] {problem}", highlight=False, soft_wrap=True)
+    if len(result.failures) > MOST_SHOWN:
+        rest = len(result.failures) - MOST_SHOWN
+        console.print(f"[red]not picked[/red] {rest} more, named in {out / MANIFEST}", highlight=False, soft_wrap=True)
+
+
+def _print_cut(cut: Cut, result: PickResult, out: Path) -> None:
+    counts = list(cut.picks.values())
+    merit = f"figure of merit >= {cut.threshold:g}"
     table = Table(title=f"Picks in {out}", show_header=False)
     table.add_row("micrographs picked", str(len(counts)))
-    table.add_row("picks", f"{sum(counts)} of {result.cut.candidates} candidates, {merit}")
+    table.add_row("picks", f"{sum(counts)} of {cut.candidates} candidates, {merit}")
     spread = f"median {np.median(counts):.0f}, fewest {min(counts)}, most {max(counts)}"
     table.add_row("per micrograph", spread)
     table.add_row("seconds", f"{result.seconds:.1f}")
     if result.failures:
         table.add_row("[red]not picked[/red]", str(len(result.failures)))
     console.print(table)
-    if result.cut.candidates and not sum(counts):
-        command = f"drpnet threshold {shlex.quote(str(out))} --at {result.cut.best / 2:.2g}"
-        best = f"the best candidate has {result.cut.best:.2g}; {command}"
+    if cut.candidates and not sum(counts):
+        command = f"drpnet threshold {shlex.quote(str(out))} --at {cut.best / 2:.2g}"
+        best = f"the best candidate has {cut.best:.2g}; {command}"
         console.print(f"[yellow]no pick[/] reaches the {merit}: {best} shows some", highlight=False, soft_wrap=True)
-    for _, problem in result.failures[:MOST_SHOWN]:
-        console.print(f"[red]not picked[/red] {problem}", highlight=False, soft_wrap=True)
-    if len(result.failures) > MOST_SHOWN:
-        rest = len(result.failures) - MOST_SHOWN
-        console.print(f"[red]not picked[/red] {rest} more, named in {out / MANIFEST}", highlight=False, soft_wrap=True)

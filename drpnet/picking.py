@@ -6,14 +6,14 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import loky
 import numpy as np
@@ -21,19 +21,18 @@ import torch
 from loky.backend import get_context
 
 from drpnet.cascade import Picker
-from drpnet.cut import PIXEL_SIZE, candidates_path, kept_candidates
+from drpnet.cut import PIXEL_SIZE, kept_candidates
 from drpnet.errors import InputError
 from drpnet.io.find import MicrographEntry, MicrographList
 from drpnet.io.micrographs import read_micrograph
 from drpnet.io.paths import OVERLAYS
 from drpnet.io.picks import Candidates, read_candidates_star, write_candidates_star
+from drpnet.ledger import Record, Records, candidates_path, stamp, write_record
 from drpnet.model import Model
 from drpnet.overlay import CYAN, draw_picks, save_picture
 from drpnet.schema import PickSchema
 
 log = logging.getLogger(__name__)
-Record = dict[str, Any]
-"""What run.json says of a picked micrograph."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,17 @@ class Job:
         return Path(self.settings.out)
 
 
-def load(entry: MicrographEntry, pixel_size: float | None) -> tuple[np.ndarray, float]:
-    """Image (h, w) and pixel size of a micrograph: as given, else the star's, else the header's."""
+class Loaded(NamedTuple):
+    """A micrograph in memory: image (h, w), Angstrom per pixel, and the stamp of the file it was read from."""
+
+    image: np.ndarray
+    pixel_size: float
+    file: list[int] | None
+
+
+def load(entry: MicrographEntry, pixel_size: float | None) -> Loaded:
+    """A micrograph with its pixel size: as given, else the star's, else the header's."""
+    before = stamp(entry.path)
     image, header = read_micrograph(entry.path)
     size = pixel_size or entry.pixel_size or header
     if size is None:
@@ -59,10 +67,10 @@ def load(entry: MicrographEntry, pixel_size: float | None) -> tuple[np.ndarray, 
             f"{entry.path} has no pixel size in its header (0 and exactly 1 count as none); "
             "give --pixel-size (Angstrom per pixel)"
         )
-    return image, size
+    return Loaded(image, size, before)
 
 
-def is_picked(out: Path, entry: MicrographEntry, records: dict[Path, Record], pixel_size: float | None = None) -> bool:
+def is_picked(out: Path, entry: MicrographEntry, records: Records, pixel_size: float | None = None) -> bool:
     """Whether `out` holds this micrograph's candidates as the file is now, and with this `pixel_size` where one is given.
 
     Raises InputError when they are a namesake's.
@@ -80,20 +88,9 @@ def is_picked(out: Path, entry: MicrographEntry, records: dict[Path, Record], pi
     return same_size and record.get("file") in (None, stamp(entry.path))
 
 
-def stamp(path: Path) -> list[int] | None:
-    """Bytes and time of change (ns) of a file: a micrograph that was made again is another one."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return [found.st_size, found.st_mtime_ns]
-
-
-def pick_one(picker: Picker, entry: MicrographEntry, job: Job) -> Record:
-    """Pick one micrograph, keep all its candidates and draw it on request; InputErrors name the file."""
-    settings = job.settings
-    before = stamp(entry.path)
-    image, pixel_size = load(entry, settings.pixel_size)
+def pick_one(picker: Picker, entry: MicrographEntry, job: Job, loaded: Loaded) -> Record:
+    """Pick one micrograph, keep all its candidates and note it; draw it on request. InputErrors name the file."""
+    settings, (image, pixel_size, file) = job.settings, loaded
     height, width = image.shape
     try:
         require_box((height, width), settings.box_size)
@@ -101,10 +98,11 @@ def pick_one(picker: Picker, entry: MicrographEntry, job: Job) -> Record:
         candidates = picker.pick(image, pixel_size, settings.particle_diameter)
     except InputError as error:
         raise InputError(f"{entry.path}: {error}") from None
-    record = {**describe(entry, (height, width), pixel_size, job.micrographs), "file": before}
+    record = {**describe(entry, (height, width), pixel_size, job.micrographs), "file": file}
     write_candidates_star(candidates_path(job.out, record["tree"], record["stem"]), candidates)
     if settings.overlay:
         draw(job, record, image, candidates)
+    write_record(job.out, record)
     return record
 
 
@@ -185,11 +183,29 @@ def pick_all(model: Model, job: Job, todo: list[MicrographEntry], device: str) -
         yield from _pick_in_workers(model, job, todo, device, workers)
     elif todo:
         picker = Picker(model, device)
-        for entry in todo:
+        for entry, read in _read_ahead(todo, job.settings.pixel_size):
             try:
-                yield entry, pick_one(picker, entry, job), ""
+                yield entry, pick_one(picker, entry, job, read()), ""
             except Exception as error:
                 yield entry, None, _problem(entry, error)
+
+
+def _read_ahead(
+    todo: list[MicrographEntry], pixel_size: float | None
+) -> Iterator[tuple[MicrographEntry, Callable[[], Loaded]]]:
+    """Every micrograph with what waits for it; the next one is read while the networks work on this one."""
+    reader = ThreadPoolExecutor(1)
+    try:
+        waiting: list[tuple[MicrographEntry, Future[Loaded]]] = []
+        for entry in todo:
+            waiting.append((entry, reader.submit(load, entry, pixel_size)))
+            if len(waiting) > 1:
+                now, future = waiting.pop(0)
+                yield now, future.result
+        for now, future in waiting:
+            yield now, future.result
+    finally:
+        reader.shutdown(wait=False, cancel_futures=True)
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -231,7 +247,7 @@ def _work(entry: MicrographEntry) -> Record:
     picker, job, stop = _worker
     if stop.is_set():
         raise CancelledError
-    return pick_one(picker, entry, job)
+    return pick_one(picker, entry, job, load(entry, job.settings.pixel_size))
 
 
 def _pick_in_workers(

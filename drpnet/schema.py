@@ -117,6 +117,10 @@ class PickSchema:
     negative_stain: bool = False
     device: str = "auto"
     workers: int = 1
+    shard: str | None = None
+    """K/N: only the K-th of N shares of the micrographs, so that N programs pick into one folder."""
+    watch: float | None = None
+    """Seconds between two looks for new micrographs; None: pick what is there and end."""
     overlay: bool = False
     seed: int = 0
     preprocess: Any = None

@@ -4,11 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drpnet.cut import candidates_path, cut, kept_candidates, optics_groups, parse_threshold, read_manifest
+from drpnet.cut import cut, kept_candidates, optics_groups, parse_threshold
 from drpnet.errors import InputError
 from drpnet.io.coordinates import read_coordinates
 from drpnet.io.picks import Candidates, write_candidates_star
 from drpnet.io.star import read_star
+from drpnet.ledger import candidates_path, read_manifest
 
 
 def candidates(scores) -> Candidates:

@@ -11,10 +11,14 @@ from drpnet.io.micrographs import require_suffix, split_suffix
 from drpnet.io.micrographs_star import MicrographEntry, MicrographList, read_micrographs_star
 from drpnet.io.paths import own_pictures, walk
 
-__all__ = ["MicrographEntry", "MicrographList", "find_micrographs"]
+__all__ = ["MicrographEntry", "MicrographList", "NoMicrographs", "find_micrographs"]
 
 log = logging.getLogger(__name__)
 _PREVIEWS = (".png", ".jpg", ".jpeg")
+
+
+class NoMicrographs(InputError):
+    """A folder without any, which may still fill."""
 
 
 def find_micrographs(source: str) -> MicrographList:
@@ -93,7 +97,7 @@ def _from_folder(folder: Path) -> tuple[MicrographEntry, ...]:
         path for path in paths if path.stem.endswith("_PS") and path.with_stem(path.stem[:-3]) in there
     }
     if not paths:
-        raise InputError(f"{folder} holds no micrographs (.mrc, .tif, .png, .jpg); give the folder that does")
+        raise NoMicrographs(f"{folder} holds no micrographs (.mrc, .tif, .png, .jpg); give the folder that does")
     return _below(folder, sorted(there - spectra))
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from drpnet.config import PRESETS
-from drpnet.cut import CANDIDATES, candidates_path, kept_candidates, read_candidates, read_manifest
+from drpnet.cut import kept_candidates, read_candidates
 from drpnet.errors import InputError
 from drpnet.io.coordinates import Coordinates, read_coordinate_set
 from drpnet.io.paths import MANIFEST
 from drpnet.io.picks import Candidates
+from drpnet.ledger import CANDIDATES, candidates_path, read_manifest, read_records
 from drpnet.report.thresholds import Thresholds, thresholds_of
 
 
@@ -51,7 +52,8 @@ def read_picked(name: str, source: Path) -> PickedSet:
 
 def _from_run(name: str, folder: Path) -> PickedSet:
     manifest = read_manifest(folder)
-    records = manifest["micrographs"]
+    known = read_records(folder)
+    records = [known[place] for place in sorted(known)]
     if not records:
         raise InputError(f"{folder} holds no picked micrographs yet; run `drpnet pick` to its end first")
     stems = [record["stem"] for record in records]

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from drpnet.cut import candidates_path
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import Candidates, write_autopick_star, write_candidates_star
+from drpnet.ledger import candidates_path
 
 SHAPE, PIXEL_SIZE, DIAMETER_PX = (260, 340), 2.0, 24.0
 NAMES = ("a/one", "a/two", "b/one", "b/empty")

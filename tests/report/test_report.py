@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from drpnet.cli import app
-from drpnet.cut import candidates_path, cut, read_manifest
+from drpnet.cut import cut
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import Extras, evaluate
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import Candidates, write_autopick_star, write_candidates_star
+from drpnet.ledger import candidates_path, read_manifest
 from drpnet.report.images import TILE, cut_out, particle_frame
 from drpnet.report.particles import sample_ranks, sampled
 from drpnet.report.report import Options, Report, report

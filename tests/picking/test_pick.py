@@ -15,69 +15,24 @@ from pathlib import Path
 import loky
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from drpnet import picking
-from drpnet.cli import app
-from drpnet.config import DetectionConfig
+from drpnet.cut import cut
 from drpnet.io.coordinates import read_coordinates
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import read_candidates_star
 from drpnet.io.star import read_star, write_star
-from drpnet.model import Calibration, Model, save_model
-from drpnet.networks import FCRN
+from drpnet.ledger import read_records
 
-PIXEL_SIZE, DIAMETER = 5.0, 100
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    """An untrained network whose calibration makes its candidates' figures of merit spread over 0..1."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    architectures = {"fcrn": {"name": "drpnet.networks.FCRN", "arguments": {"width": 4}}}
-    model = Model(
-        FCRN(width=4), detection=DetectionConfig(threshold=0.002), calibration=Calibration((0.0, 10.0)),
-        architectures=architectures,
-    )  # fmt: skip
-    save_model(model, path)
-    return path
-
-
-@pytest.fixture
-def mics(tmp_path) -> Path:
-    """Three micrographs in two folders, two of them with the same name."""
-    rng = np.random.default_rng(1)
-    for name in ("a/one.mrc", "a/two.v2.mrc", "b/one.mrc"):
-        write_micrograph(tmp_path / "mics" / name, rng.normal(100, 10, (120, 150)).astype(np.float32), PIXEL_SIZE)
-    return tmp_path / "mics"
-
-
-def pick(weights: Path, source: object, out: Path, *options: object) -> int:
-    arguments = [
-        "pick",
-        source,
-        "--out",
-        out,
-        "--diameter",
-        DIAMETER,
-        "--weights",
-        weights,
-        "--device",
-        "cpu",
-        *options,
-    ]  # of an option that is given twice the last counts
-    with pytest.raises(SystemExit) as stop:
-        app([str(argument) for argument in arguments])
-    return int(stop.value.code or 0)
+PIXEL_SIZE, DIAMETER = 5.0, 100  # as in conftest.py
 
 
 def stars(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.rglob("*.star"))}
 
 
-def test_the_tree_is_kept_and_particles_star_holds_every_pick(weights, mics, tmp_path):
+def test_the_tree_is_kept_and_particles_star_holds_every_pick(pick, weights, mics, tmp_path):
     out = tmp_path / "picks"
     assert pick(weights, mics, out, "--threshold", "all") == 0
     picks = {place: read_coordinates(out / f"{place}_autopick.star") for place in ("a/one", "a/two.v2", "b/one")}
@@ -116,7 +71,7 @@ def test_a_whole_pick_imports_neither_training_nor_tables(repository, weights, m
     assert loaded(repository, "pick", mics, "--out", out, *own) & {*unwanted, "numba"} == set()
 
 
-def test_workers_give_the_same_candidates(weights, mics, tmp_path):
+def test_workers_give_the_same_candidates(pick, weights, mics, tmp_path):
     """The same to rounding: a worker has its own number of threads, and sums depend on it on some processors."""
     assert pick(weights, mics, tmp_path / "one") == 0
     assert pick(weights, mics, tmp_path / "two", "--workers", 2) == 0
@@ -131,12 +86,12 @@ def test_workers_give_the_same_candidates(weights, mics, tmp_path):
         np.testing.assert_allclose(one.detection_score, two.detection_score, rtol=1e-5)
 
 
-def test_a_second_run_picks_only_what_is_new(weights, mics, tmp_path, monkeypatch):
+def test_a_second_run_picks_only_what_is_new(pick, weights, mics, tmp_path, monkeypatch):
     out = tmp_path / "picks"
     assert pick(weights, mics / "a", out) == 0
     picked = []
     really = picking.pick_one
-    monkeypatch.setattr(picking, "pick_one", lambda p, entry, job: picked.append(entry.stem) or really(p, entry, job))
+    monkeypatch.setattr(picking, "pick_one", lambda p, entry, *rest: picked.append(entry.stem) or really(p, entry, *rest))
     image = np.random.default_rng(5).normal(size=(120, 150)).astype(np.float32)
     write_micrograph(mics / "a" / "three.mrc", image, PIXEL_SIZE)
     assert pick(weights, mics / "a", out, "--threshold", "all") == 0
@@ -146,25 +101,26 @@ def test_a_second_run_picks_only_what_is_new(weights, mics, tmp_path, monkeypatc
     assert picked == ["three", "one"]
 
 
-def test_what_was_picked_before_an_interruption_is_kept(weights, mics, tmp_path, monkeypatch):
+def test_what_was_picked_before_an_interruption_is_kept(pick, weights, mics, tmp_path, monkeypatch):
     out = tmp_path / "picks"
     really = picking.pick_one
 
-    def interrupted(picker, entry, job):
+    def interrupted(picker, entry, *rest):
         if entry.stem == "two.v2":
             raise KeyboardInterrupt
-        return really(picker, entry, job)
+        return really(picker, entry, *rest)
 
     monkeypatch.setattr(picking, "pick_one", interrupted)
     assert pick(weights, mics / "a", out) == 130
-    assert [record["stem"] for record in json.loads((out / "run.json").read_text())["micrographs"]] == ["one"]
+    assert list(read_records(out)) == [Path("one")]
+    assert cut(out, 0.4).picks.keys() == {str(mics / "a" / "one.mrc")}  # drpnet threshold, meanwhile
     monkeypatch.setattr(picking, "pick_one", really)
     assert pick(weights, mics / "a", out) == 0
     assert pick(weights, mics / "a", tmp_path / "straight") == 0
     assert (out / "particles.star").read_bytes() == (tmp_path / "straight" / "particles.star").read_bytes()
 
 
-def test_a_star_keeps_names_optics_and_ctf(weights, mics, tmp_path, capsys):
+def test_a_star_keeps_names_optics_and_ctf(pick, weights, mics, tmp_path, capsys):
     star = mics.parent / "corrected.star"
     names = ["mics/a/one.mrc", "mics/b/one.mrc"]
     optics = {"rlnOpticsGroupName": ["x", "y"], "rlnOpticsGroup": [2, 5], "rlnMicrographPixelSize": [5.0, 6.0]}
@@ -181,7 +137,7 @@ def test_a_star_keeps_names_optics_and_ctf(weights, mics, tmp_path, capsys):
     assert (out / "coords_suffix_autopick.star").read_text().strip() == str(star)
 
 
-def test_relion_3_finds_the_picks_of_every_micrograph_of_the_star(weights, tmp_path, monkeypatch):
+def test_relion_3_finds_the_picks_of_every_micrograph_of_the_star(pick, weights, tmp_path, monkeypatch):
     """relion_preprocess 3.x reads <folder of coords_suffix><name without the job>_autopick.star for every name."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(2)
@@ -207,7 +163,7 @@ def frame(columns):
     return pandas.DataFrame(columns)
 
 
-def test_a_glob_minimum_distance_and_box(weights, mics, tmp_path):
+def test_a_glob_minimum_distance_and_box(pick, weights, mics, tmp_path):
     out = tmp_path / "picks"
     assert (
         pick(weights, mics / "*" / "one.mrc", out, "--threshold", "all", "--min-distance", 200, "--box-size", 40) == 0
@@ -219,7 +175,7 @@ def test_a_glob_minimum_distance_and_box(weights, mics, tmp_path):
         assert (centres >= 20).all() and (centres <= (100, 130)).all()
 
 
-def test_the_picture_follows_the_cut(weights, mics, tmp_path):
+def test_the_picture_follows_the_cut(pick, weights, mics, tmp_path):
     out = tmp_path / "picks"
     assert pick(weights, mics / "a" / "one.mrc", out, "--overlay", "--threshold", "all") == 0
     drawn = np.asarray(Image.open(out / "overlays" / "one.png"))
@@ -230,7 +186,7 @@ def test_the_picture_follows_the_cut(weights, mics, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["mics/picks", "mics"])
-def test_pictures_of_an_earlier_run_are_not_picked(weights, tmp_path, monkeypatch, place):
+def test_pictures_of_an_earlier_run_are_not_picked(pick, weights, tmp_path, monkeypatch, place):
     """Micrographs that are pictures, the output folder among them: its overlays are no micrographs."""
     rng = np.random.default_rng(3)
     for name in ("a.png", "grid/overlays/b.png"):  # a folder of that name may well hold micrographs
@@ -246,9 +202,9 @@ def test_pictures_of_an_earlier_run_are_not_picked(weights, tmp_path, monkeypatc
     picked = []
     really = picking.pick_one
 
-    def broken_off(picker, entry, job):
-        """As if killed between the first picture and the first note in run.json."""
-        really(picker, entry, job)
+    def broken_off(picker, entry, *rest):
+        """As if killed after the first picture."""
+        really(picker, entry, *rest)
         assert (out / "run.json").is_file()
         raise KeyboardInterrupt
 
@@ -256,14 +212,14 @@ def test_pictures_of_an_earlier_run_are_not_picked(weights, tmp_path, monkeypatc
     monkeypatch.setattr(picking, "pick_one", broken_off)
     assert pick(weights, tmp_path / "mics", out, *options) == 130
     assert (out / "overlays" / "a.png").is_file()
-    monkeypatch.setattr(picking, "pick_one", lambda p, entry, job: picked.append(entry.stem) or really(p, entry, job))
+    monkeypatch.setattr(picking, "pick_one", lambda p, entry, *rest: picked.append(entry.stem) or really(p, entry, *rest))
     for source in (tmp_path / "mics", tmp_path / "mics", tmp_path / "mics" / "**" / "*.png"):
         assert pick(weights, source, out, *options) == 0
-    assert picked == ["a", "b"]
+    assert picked == ["b"]
     assert len(list(out.rglob("*_autopick.star"))) == 2
 
 
-def test_a_micrograph_that_was_made_again_is_picked_again(weights, mics, tmp_path, caplog):
+def test_a_micrograph_that_was_made_again_is_picked_again(pick, weights, mics, tmp_path, caplog):
     """Another image under the same name, or another pixel size in its header: not the old picks without a word."""
     out = tmp_path / "picks"
     assert pick(weights, mics, out, "--threshold", "all") == 0
@@ -282,7 +238,7 @@ def test_a_micrograph_that_was_made_again_is_picked_again(weights, mics, tmp_pat
     assert sizes["oneb"] == 2 * PIXEL_SIZE and sizes["onea"] == PIXEL_SIZE
 
 
-def test_a_new_ctf_reaches_particles_star_without_picking_again(weights, mics, tmp_path, caplog):
+def test_a_new_ctf_reaches_particles_star_without_picking_again(pick, weights, mics, tmp_path, caplog):
     out, star = tmp_path / "picks", tmp_path / "micrographs.star"
 
     def list_with(defocus):
@@ -300,7 +256,7 @@ def test_a_new_ctf_reaches_particles_star_without_picking_again(weights, mics, t
     assert "1 micrographs are already picked" in caplog.text
 
 
-def test_micrographs_that_left_the_source_are_named(weights, mics, tmp_path, caplog):
+def test_micrographs_that_left_the_source_are_named(pick, weights, mics, tmp_path, caplog):
     out = tmp_path / "picks"
     assert pick(weights, mics, out) == 0
     (mics / "b" / "one.mrc").unlink()
@@ -308,25 +264,25 @@ def test_micrographs_that_left_the_source_are_named(weights, mics, tmp_path, cap
     assert "1 micrographs, such as b/one, were picked" in caplog.text and "choose another --out" in caplog.text
 
 
-def test_a_box_that_fits_nowhere_is_an_error(weights, mics, tmp_path, capsys):
+def test_a_box_that_fits_nowhere_is_an_error(pick, weights, mics, tmp_path, capsys):
     assert pick(weights, mics, tmp_path / "picks", "--box-size", 5000) == 2
     assert "the box of 5000 px is larger than the 120 x 150 image; lower --box-size" in capsys.readouterr().err
 
 
-def test_no_pick_comes_with_advice(weights, mics, tmp_path, capsys):
+def test_no_pick_comes_with_advice(pick, weights, mics, tmp_path, capsys):
     assert pick(weights, mics, tmp_path / "picks", "--threshold", 1) == 0
     said = capsys.readouterr().err
     assert "no pick reaches" in said and f"drpnet threshold {tmp_path / 'picks'} --at 0." in said.replace("\n", "")
 
 
-def test_a_run_that_picked_nothing_binds_nobody(weights, mics, tmp_path):
+def test_a_run_that_picked_nothing_binds_nobody(pick, weights, mics, tmp_path):
     out = tmp_path / "picks"
     assert pick(weights, mics, out, "--diameter", 5) == 2  # 1 px
     assert pick(weights, mics, out) == 0
     assert pick(weights, mics, out, "--diameter", 90) == 2
 
 
-def test_a_thousand_problems_do_not_fill_the_screen(weights, tmp_path, capsys):
+def test_a_thousand_problems_do_not_fill_the_screen(pick, weights, tmp_path, capsys):
     for number in range(25):
         write_micrograph(tmp_path / "mics" / f"{number:02}.mrc", np.ones((100, 100), np.float32), PIXEL_SIZE)
     image = np.random.default_rng(1).normal(100, 10, (120, 150)).astype(np.float32)
@@ -339,7 +295,7 @@ def test_a_thousand_problems_do_not_fill_the_screen(weights, tmp_path, capsys):
     assert len(json.loads((out / "run.json").read_text())["failures"]) == 25
 
 
-def test_a_killed_worker_is_said_in_one_line_and_the_next_run_goes_on(weights, mics, tmp_path, capsys):
+def test_a_killed_worker_is_said_in_one_line_and_the_next_run_goes_on(pick, weights, mics, tmp_path, capsys):
     out = tmp_path / "picks"
     killer = threading.Thread(target=kill_a_worker, daemon=True)
     killer.start()
@@ -349,7 +305,7 @@ def test_a_killed_worker_is_said_in_one_line_and_the_next_run_goes_on(weights, m
     assert pick(weights, mics, out) == 0
 
 
-def test_an_interruption_with_workers_ends_in_one_line_and_leaves_nothing_half_written(weights, tmp_path, capfd):
+def test_an_interruption_with_workers_ends_in_one_line_and_leaves_nothing_half_written(pick, weights, tmp_path, capfd):
     """Ctrl-C in a terminal reaches every process."""
     rng = np.random.default_rng(4)
     for number in range(12):
@@ -376,7 +332,7 @@ def test_an_interruption_with_workers_ends_in_one_line_and_leaves_nothing_half_w
     assert len(list(out.glob("*_autopick.star"))) == 12
 
 
-def test_a_worker_that_dies_while_micrographs_are_handed_out(weights, mics, tmp_path, monkeypatch, capsys):
+def test_a_worker_that_dies_while_micrographs_are_handed_out(pick, weights, mics, tmp_path, monkeypatch, capsys):
     really = loky.ProcessPoolExecutor.submit
 
     def dies_at_the_second(pool, function, *arguments):
@@ -418,7 +374,7 @@ def test_a_killed_worker_ends_the_whole_program(weights, mics, tmp_path, reposit
     assert program.returncode == 2 and "a worker process died" in told and "Traceback" not in told
 
 
-def test_profiles_change_the_candidates(weights, mics, tmp_path):
+def test_profiles_change_the_candidates(pick, weights, mics, tmp_path):
     assert pick(weights, mics / "a" / "one.mrc", tmp_path / "own") == 0
     own = (tmp_path / "own" / "candidates" / "one_candidates.star").read_bytes()
     for profile in ("paper", "released"):
@@ -427,13 +383,13 @@ def test_profiles_change_the_candidates(weights, mics, tmp_path):
         assert (out / "candidates" / "one_candidates.star").read_bytes() != own
 
 
-def test_an_unexpected_error_on_one_micrograph_does_not_stop_the_others(weights, mics, tmp_path, monkeypatch, capsys):
+def test_an_unexpected_error_on_one_micrograph_does_not_stop_the_others(pick, weights, mics, tmp_path, monkeypatch, capsys):
     really = picking.pick_one
 
-    def broken(picker, entry, job):
+    def broken(picker, entry, *rest):
         if entry.stem == "two.v2":
             raise ZeroDivisionError("by zero")
-        return really(picker, entry, job)
+        return really(picker, entry, *rest)
 
     monkeypatch.setattr(picking, "pick_one", broken)
     assert pick(weights, mics, tmp_path / "picks") == 1
@@ -441,7 +397,7 @@ def test_an_unexpected_error_on_one_micrograph_does_not_stop_the_others(weights,
     assert len(list((tmp_path / "picks").rglob("*_autopick.star"))) == 2
 
 
-def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(weights, mics, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(pick, weights, mics, tmp_path, monkeypatch, capsys):
     out, tried = tmp_path / "picks", []
     really = picking.write_candidates_star
 
@@ -459,7 +415,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(weights, mics, tmp_p
     assert pick(weights, mics, out) == 0
 
 
-def test_one_micrograph_under_two_names_is_picked_once(weights, mics, tmp_path, capsys):
+def test_one_micrograph_under_two_names_is_picked_once(pick, weights, mics, tmp_path, capsys):
     out = tmp_path / "picks"
     assert pick(weights, mics, out) == 0
     (tmp_path / "link").symlink_to("mics")
