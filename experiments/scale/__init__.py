@@ -1,0 +1,1 @@
+"""What a micrograph costs, and memory over a thousand of them."""
