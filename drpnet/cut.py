@@ -56,8 +56,7 @@ def cut(out: Path, threshold: float) -> Cut:
     Raises InputError when `out` holds no picked micrographs.
     """
     manifest = read_manifest(out)
-    known, box = read_records(out), manifest.get("box_size")
-    records = [known[place] for place in sorted(known)]
+    records, box = list(read_records(out).values()), manifest.get("box_size")
     if not records:
         raise InputError(f"{out} holds no picked micrographs yet; run `drpnet pick` to its end first")
     optics, groups = optics_groups([record["optics"] for record in records])

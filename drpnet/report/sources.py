@@ -52,8 +52,7 @@ def read_picked(name: str, source: Path) -> PickedSet:
 
 def _from_run(name: str, folder: Path) -> PickedSet:
     manifest = read_manifest(folder)
-    known = read_records(folder)
-    records = [known[place] for place in sorted(known)]
+    records = list(read_records(folder).values())
     if not records:
         raise InputError(f"{folder} holds no picked micrographs yet; run `drpnet pick` to its end first")
     stems = [record["stem"] for record in records]
