@@ -47,12 +47,12 @@ class Contaminant:
 
 
 def draw_contaminants(
-    rng: np.random.Generator, shape: tuple[int, int], pixel_size: float, count: int
+    rng: np.random.Generator, shape: tuple[int, int], pixel_size: float, count: int, crystal_share: float = 0.4
 ) -> list[Contaminant]:
-    """1 to `count` lumps: sharp crystals up to 1500 A wide and round frost of 60 to 300 A, some in heaps."""
+    """1 to `count` lumps, some in heaps: a share of sharp crystals up to 1500 A wide, the rest round frost of 60 to 300 A."""
     found: list[Contaminant] = []
     for _ in range(int(rng.integers(1, count + 1)) if count else 0):
-        crystal = rng.random() < 0.4
+        crystal = rng.random() < crystal_share
         radius = (
             rng.uniform(150, 750) if crystal else np.exp(rng.uniform(np.log(30), np.log(150)))
         ) / pixel_size

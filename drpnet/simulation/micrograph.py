@@ -62,7 +62,9 @@ def simulate_micrograph(parameters: SimulationParameters, index: int) -> Simulat
     )
     carbon = draw_carbon_edge(ice, shape, parameters.pixel_size) if has_carbon else None
     lumps = (
-        draw_contaminants(ice, shape, parameters.pixel_size, parameters.contamination_count)
+        draw_contaminants(
+            ice, shape, parameters.pixel_size, parameters.contamination_count, parameters.crystal_share
+        )
         if is_dirty
         else []
     )

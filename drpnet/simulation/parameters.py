@@ -73,6 +73,8 @@ class SimulationParameters:
     """Probability that a micrograph has ice contamination."""
     contamination_count: int = 6
     """Largest number of contaminations in such a micrograph."""
+    crystal_share: float = 0.4
+    """Share of the contaminations that are large crystals; the others are frost, of about a particle's size."""
     denoise: float = 0.0
     """Probability that the written micrograph is low-passed near 40 Angstrom."""
     empty_probability: float = 0.0
@@ -107,7 +109,7 @@ class SimulationParameters:
             value = getattr(self, name)
             _require(value >= 0, f"simulation.{name} is {value}; use zero or more")
         probabilities = ("carbon_probability", "contamination_probability", "denoise", "empty_probability")
-        for name in (*probabilities, "cluster_fraction", "amplitude_contrast"):
+        for name in (*probabilities, "cluster_fraction", "crystal_share", "amplitude_contrast"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"simulation.{name} is {value}; use a number from 0 to 1")
         _require(
