@@ -1,4 +1,4 @@
-"""The console: drpnet pick, threshold, evaluate, table, report, doctor, simulate, train, download, import-matlab."""
+"""The console: drpnet pick, threshold, evaluate, table, report, quality, doctor, simulate, train, download, import-matlab."""
 
 import logging
 import os
@@ -347,6 +347,55 @@ def report(
     candidates = ", ".join(f"{count} candidates of {name}" for name, count in done.candidates.items())
     shown = f"{done.micrographs} micrographs at most {done.edge} px wide"
     typer.echo(f"wrote {out}: {done.size / 1e6:.1f} MB, {shown}, {candidates}")
+
+
+@app.command(epilog="Example: **drpnet quality drpnet=Refine3D/job020 relion=Refine3D/job031 --out quality**")
+def quality(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="[NAME=]RUN...", help="Folders of RELION 3D refinements, or their run_data.star"),
+    ],
+    out: Annotated[
+        Path, typer.Option(parser=_path, metavar="PATH", help="Folder for quality.json, the pictures and the .bild files")
+    ],
+    symmetry: Annotated[str | None, typer.Option(help="Point group, C4, D2, O, I1 ...; else that of the refinement")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="PATH", help="Mask (.mrc) for the masked and the corrected FSC")
+    ] = None,
+    postprocess: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="PostProcess job of a run, or its postprocess.star")
+    ] = None,
+    c1: Annotated[
+        list[str] | None, typer.Option("--c1", metavar="NAME=RUN", help="The same particles refined without symmetry")
+    ] = None,
+    subsets: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SOURCE", help="For the Rosenthal-Henderson plot: a quoted glob of refinements of random "
+                     "subsets, or a .csv with the columns particles,resolution"),
+    ] = None,
+    picked: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=COUNT", help="How many particles were picked, for the table")
+    ] = None,
+    eod_box: Annotated[int, typer.Option(help="Box of E_od in voxels; it moves the value")] = 64,
+    eod_b: Annotated[float, typer.Option(help="B-factor of E_od in voxels squared; it moves the value")] = 160.0,
+    seed: Annotated[int, typer.Option(help="Of the random phases")] = 0,
+) -> None:
+    """Compare refinements, of any picker's particles: FSC, E_od, missing views, probabilities, B-factor.
+
+    Reads what RELION 3.0 and later wrote: run_data.star, half maps, postprocess.star, model.star, sampling.star.
+    """
+    with user_errors():
+        from drpnet.quality.compare import compare, write_quality
+        from drpnet.quality.settings import Settings, named_runs
+        from drpnet.quality.tables import print_quality
+
+        parts = {"--postprocess": postprocess, "--c1": c1, "--subsets": subsets, "--picked": picked}
+        settings = Settings(symmetry=symmetry, mask=mask, box=eod_box, b_factor=eod_b, seed=seed)
+        results = compare(named_runs(runs, {option: texts or [] for option, texts in parts.items()}), settings)
+        written = write_quality(results, settings, out)
+        print_quality(results)
+    for path in written:
+        typer.echo(f"wrote {path}")
 
 
 @app.command(epilog="Example: **drpnet doctor my_micrographs/ my_labels/ --diameter 180 --fix corrected**")

@@ -88,7 +88,7 @@ def read_columns(path: Path) -> dict[str, list[str]]:
     if name not in layout.first_rows:
         raise InputError(f"{path}: block data_{name} is no loop_; write it as one")
     content = filter(_is_content, (line.strip() for line in lines[layout.first_rows[name] :]))
-    rows = [_words(line) for line in islice(content, layout.rows[name])]
+    rows = [split_words(line) for line in islice(content, layout.rows[name])]
     return {label: [row[i] for row in rows] for i, label in enumerate(layout.columns[name])}
 
 
@@ -200,14 +200,14 @@ def _check(path: Path, lines: list[str]) -> _Layout:
             columns.append(label)
             if _NAMES.search(label):
                 layout.name_columns.add(label)
-            if not in_loop and len(_words(line)) < 2:
+            if not in_loop and len(split_words(line)) < 2:
                 raise InputError(f"{path} line {number}: {label} has no value; is the file cut short?")
         else:
             if in_loop and not in_rows:
                 layout.first_rows[name] = number - 1
             in_rows = True
             layout.rows[name] += 1
-            found = len(_words(line))
+            found = len(split_words(line))
             if not columns or found != len(columns):
                 raise InputError(
                     f"{path} line {number}: {found} values for {len(columns)} columns; is the file cut short?"
@@ -220,8 +220,8 @@ def _check(path: Path, lines: list[str]) -> _Layout:
     return layout
 
 
-def _words(line: str) -> list[str]:
-    """The values of a line; none where a quote is not closed."""
+def split_words(line: str) -> list[str]:
+    """The values of a line of a loop; none where a quote is not closed."""
     if not any(mark in line for mark in "\"'#"):
         return line.split()
     try:
