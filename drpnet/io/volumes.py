@@ -1,4 +1,4 @@
-"""Read a density map."""
+"""Read and write density maps."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import mrcfile
 import numpy as np
 
 from drpnet.errors import InputError
+from drpnet.io.atomic import whole_file
 
 
 def read_volume(path: Path) -> tuple[np.ndarray, float]:
@@ -31,3 +32,12 @@ def read_volume(path: Path) -> tuple[np.ndarray, float]:
     if not np.isfinite(volume).all():
         raise InputError(f"{path} has voxels that are not finite; give a repaired map")
     return volume, voxel_size
+
+
+def write_volume(path: Path, volume: np.ndarray, voxel_size: float, *, stack: bool = False) -> None:
+    """Write a map (d, h, w) in (z, y, x), or a stack of images, as float32 .mrc with its voxel size, whole or not at all."""
+    with whole_file(path) as temporary, mrcfile.new(temporary, overwrite=True) as mrc:
+        mrc.set_data(np.ascontiguousarray(volume, dtype=np.float32))
+        if stack:
+            mrc.set_image_stack()
+        mrc.voxel_size = voxel_size

@@ -15,7 +15,7 @@ from scipy.special import gammaln
 from drpnet.reconstruction.symmetry import expand, fold, in_unit
 
 NSIDE = 32
-_FINER = 16
+_FINER = 8
 
 
 def directions(rot: np.ndarray, tilt: np.ndarray) -> np.ndarray:
@@ -43,9 +43,9 @@ def pixel_centres(nside: int = NSIDE) -> np.ndarray:
 def attainable(symmetry: str, nside: int = NSIDE) -> np.ndarray:
     """The share (12 nside^2,) of each pixel that lies in the asymmetric unit: 0 where no particle can be.
 
-    Measured on the 256 pixels of the 16 times finer grid; the shares add up to the unit's area in pixels.
+    Measured on the 64 pixels of the 8 times finer grid; the shares add up to the unit's area in pixels.
     """
-    inside = [in_unit(part, symmetry) for part in np.array_split(pixel_centres(nside * _FINER), 48)]
+    inside = [in_unit(part, symmetry) for part in np.array_split(pixel_centres(nside * _FINER), 12)]
     return np.concatenate(inside).reshape(-1, _FINER**2).mean(axis=1)
 
 
