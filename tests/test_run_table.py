@@ -42,9 +42,23 @@ def test_files_of_evaluate_and_names_that_need_their_folders(tmp_path, capsys):
     assert list(read_runs(files)) == ["x/s.json", "y/s.json"]
     with pytest.raises(SystemExit):
         app(["table", *map(str, files)])
-    assert "different rules or radii: common, 5 px; common, 7 px" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "different rules or radii, so no mean: common, 5 px; common, 7 px" in said and "mean - - -" in said
+    rows = mean_and_deviation(read_runs(files))
+    assert rows["f_measure"] == (None, None) and rows["picks"][0] is not None
     write_runs(read_runs(files[:1]), tmp_path / "one.csv")
     assert (tmp_path / "one.csv").read_text().splitlines()[-1].startswith("deviation,,,,")
+
+
+def test_runs_on_other_labels_or_without_a_number_are_not_averaged_in_silence(tmp_path, capsys):
+    (tmp_path / "a.json").write_text(json.dumps(scores(0.5, average_precision=0.4)))
+    (tmp_path / "b.json").write_text(json.dumps(scores(0.6, truth=77)))
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    rows = mean_and_deviation(read_runs(files))
+    assert rows["f_measure"][0] == pytest.approx(0.55) and rows["average_precision"] == (None, None)
+    with pytest.raises(SystemExit):
+        app(["table", *map(str, files)])
+    assert "different labels" in capsys.readouterr().out
 
 
 def test_what_is_no_run_is_refused(tmp_path):

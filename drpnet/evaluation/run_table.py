@@ -26,6 +26,7 @@ COLUMNS = {
     "truth": "labels",
 }
 """The numbers of a run, and their headings."""
+_COUNTS = ("picks", "truth")
 _PLACES = ((), ("test",), ("validation",))
 """Where in a JSON file the scores lie: in a result of drpnet evaluate at the top."""
 Runs = dict[str, dict[str, Any]]
@@ -78,10 +79,17 @@ def _is_number(value: Any) -> bool:
 
 
 def mean_and_deviation(runs: Runs) -> dict[str, tuple[float | None, float | None]]:
-    """Mean and standard deviation (n - 1) of each number over the runs that have it; None without, or of one run."""
+    """Mean and standard deviation (n - 1) of each number.
+
+    None where a run lacks it, and for all but counts where the runs were scored by different rules or radii; no deviation
+    of one run.
+    """
     rows: dict[str, tuple[float | None, float | None]] = {}
+    alike = len(_rules(runs)) == 1
     for key in COLUMNS:
         values = [row[key] for row in runs.values() if row[key] is not None]
+        if len(values) < len(runs) or not (alike or key in _COUNTS):
+            values = []
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
         rows[key] = (float(np.mean(values)) if values else None, deviation)
     return rows
@@ -103,17 +111,23 @@ def print_runs(runs: Runs, console: Console | None = None) -> None:
     for index, words in enumerate(("mean", "deviation")):
         table.add_row(words, *(_cell(key, both[key][index]) for key in COLUMNS), style="bold")
     console.print(table)
-    rules = {(row["rule"], row["radius_px"]) for row in runs.values()}
+    rules = _rules(runs)
+    if len({row["truth"] for row in runs.values()}) > 1:
+        console.print("[bold yellow]NOTE:[/] the runs were scored on different labels: their numbers differ in them, too")
     if len(rules) > 1:
         kinds = {f"{rule or 'unknown'}, {'radius unknown' if radius is None else f'{radius:g} px'}" for rule, radius in rules}
         said = "; ".join(sorted(kinds))
-        console.print(f"[bold yellow]NOTE:[/] the runs were scored by different rules or radii: {escape(said)}")
+        console.print(f"[bold yellow]NOTE:[/] the runs were scored by different rules or radii, so no mean: {escape(said)}")
+
+
+def _rules(runs: Runs) -> set[tuple[str | None, float | None]]:
+    return {(row["rule"], row["radius_px"]) for row in runs.values()}
 
 
 def _cell(key: str, value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.0f}" if key in ("picks", "truth") else f"{value:.3f}"
+    return f"{value:.0f}" if key in _COUNTS else f"{value:.3f}"
 
 
 def write_runs(runs: Runs, path: Path) -> None:

@@ -142,7 +142,9 @@ def _facts(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _comparison(result: Mapping[str, Any]) -> Table:
     compared = result["comparison"]
-    title = f"Pickers on the {len(compared['micrographs'])} micrographs that all have, {AVERAGES[result['average']]}"
+    count = len(compared["micrographs"])
+    which = "one micrograph" if count == 1 else f"{count} micrographs"
+    title = f"Pickers on the {which} that all have, {AVERAGES[result['average']]}"
     table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=0, pad_edge=False)
     table.add_column("picker", overflow="fold")
     for heading in ("picks", "P", "R", "F", "95 %", "AP", "best F", "px"):

@@ -97,7 +97,12 @@ def _located(picked: PickedSet, source: str) -> tuple[dict[str, dict[str, Any]],
 
 def _record(entry: MicrographEntry, listed: MicrographList, before: Mapping[str, Any] | None) -> dict[str, Any]:
     """What is known of a micrograph: as it was picked, or as its file and star say."""
-    shape = read_shape(entry.path)
+    try:
+        shape = read_shape(entry.path)
+    except InputError:
+        if before is None:
+            raise
+        return {**before, "path": str(entry.path)}  # its picks still count; whoever draws it says that it cannot be read
     if before is not None:
         if list(shape) != list(before["shape"]):
             raise InputError(

@@ -58,11 +58,11 @@ def read_truth(truth: Path, picks: Path, names: Mapping[str, Place], radius_px: 
             "are of those; the others are shown without"
         )
     if unpicked := sorted(set(labelled) - set(pairs.values())):
-        notes.append(f"{len(unpicked)} labelled micrographs have no picks here and do not count, such as {unpicked[0]}")
+        notes.append(f"{len(unpicked)} labelled micrographs are not on this page and do not count, such as {unpicked[0]}")
     if ambiguous:
         notes.append(f"shown without labels, because several folders have the name: {', '.join(ambiguous[:3])}")
     if not any(len(one) for one in centres.values()):
-        notes.append("the labels hold no particle: every pick is false, and there is no recall to speak of")
+        notes.append("the labels hold no particle: every pick is false, and without a pick all numbers are 1")
     return Labels(centres, radius_px, border_px, notes)
 
 

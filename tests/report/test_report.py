@@ -180,7 +180,7 @@ def test_labels_without_a_particle(scene: Scene, tmp_path: Path) -> None:
     for name in NAMES:
         write_autopick_star(scene.truth / f"{name}.star", np.empty((0, 2)), None)
     done, data = write(scene, tmp_path, truth=scene.truth)
-    assert "the labels hold no particle: every pick is false, and there is no recall to speak of" in done.notes
+    assert "the labels hold no particle: every pick is false, and without a pick all numbers are 1" in done.notes
     assert counts_at(data, 0.0) == (0, 222, 0)
 
 
@@ -254,6 +254,16 @@ def test_a_micrograph_that_cannot_be_read_has_no_picture(scene: Scene, tmp_path:
     assert len(data["micrographs"]) == 4
     assert done.notes[0] == "1 micrographs, such as b/one, are no longer where they were: no picture"
     assert any("no picture:" in note and "two.mrc" in note for note in done.notes)
+
+
+def test_a_micrograph_that_cannot_be_read_counts_wherever_it_was_looked_for(scene: Scene, tmp_path: Path) -> None:
+    """With --micrographs, too: its picks are known, only its picture is not."""
+    _, whole = write(scene, tmp_path, truth=scene.truth, radius_px=12)
+    path = scene.micrographs / "a/two.mrc"
+    path.write_bytes(path.read_bytes()[:2000])
+    done, data = write(scene, tmp_path, truth=scene.truth, radius_px=12, micrographs=str(scene.micrographs))
+    assert counts_at(data, 0.4) == counts_at(whole, 0.4)
+    assert any("two.mrc" in note for note in done.notes)
 
 
 def test_boxes_that_leave_the_micrograph_are_no_candidates(scene: Scene, tmp_path: Path) -> None:
