@@ -121,7 +121,9 @@ def numbers(path: Path, table: pd.DataFrame, label: str) -> np.ndarray:
     values = pd.to_numeric(table[label], errors="coerce").to_numpy(dtype=float)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        raise InputError(f"{path}: {label} is {table[label].iloc[bad[0]]} in row {bad[0] + 1}; it must be a number")
+        value = table[label].iloc[bad[0]]
+        said = repr(value) if isinstance(value, str) else str(value)
+        raise InputError(f"{path}: {label} is {said} in row {bad[0] + 1}; it must be a number")
     return values
 
 
