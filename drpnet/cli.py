@@ -1,4 +1,4 @@
-"""The console: drpnet pick, threshold, evaluate, table, report, quality, doctor, simulate, train, download, import-matlab."""
+"""The console: the command drpnet and all that can follow it."""
 
 import logging
 import os
@@ -182,6 +182,53 @@ def threshold(
         result = cut(folder, parse_threshold(at, "balanced"))
     kept = sum(result.picks.values())
     typer.echo(f"{kept} of {result.candidates} candidates at figure of merit >= {result.threshold:g}")
+
+
+@app.command(epilog="Example: **drpnet convert picks/autopick.star --to cs --out picks.cs --micrographs my_micrographs/**")
+def convert(
+    coordinates: Annotated[
+        Path,
+        typer.Argument(
+            parser=_path, help="Folder of coordinate files, or one file, of any program: .star .box .cbox .cs .csv .txt .coord"
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="star (RELION, one a micrograph), particles (RELION 3.1 and later), particles30 (RELION 3.0), box (EMAN), "
+            "cbox (crYOLO), topaz, csv (x,y,score), cryoppp, coord (EMPIAR), cs (cryoSPARC)"
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(parser=_path, metavar="PATH", help="File for particles, particles30, topaz and cs; else a new folder"),
+    ],
+    micrographs: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder, quoted glob or .star of the micrographs, or cryoSPARC's .cs of exposures: names, sizes, optics, CTF"
+        ),
+    ] = None,
+    box_size: Annotated[int | None, typer.Option(help="Box in pixels, which .box and .cbox hold")] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Angstrom per pixel, for particles and cs")] = None,
+    diameter_px: Annotated[float | None, typer.Option(help="Particle diameter in pixels, a column of cryoppp")] = None,
+    upside_down: Annotated[
+        bool, typer.Option("--upside-down", help="The coordinates count rows from the last one, as CryoPPP's .csv")
+    ] = False,
+) -> None:
+    """Convert coordinates between RELION, cryoSPARC, crYOLO, EMAN, Topaz, CryoPPP and plain text.
+
+    Centres stay where they are in the micrograph, scores where the format has a place for them. What is lost is said.
+    """
+    with user_errors():
+        from drpnet.convert import Options
+        from drpnet.convert import convert as run
+
+        options = Options(micrographs, box_size, diameter_px, pixel_size, upside_down)
+        done = run(coordinates, to, out, options)
+    for note in done.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"wrote {out}: {done.coordinates} coordinates of {done.micrographs} micrographs")
 
 
 @app.command(epilog="Example: **drpnet evaluate picks my_labels/ --diameter-px 108**")

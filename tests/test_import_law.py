@@ -18,10 +18,9 @@ LAYERS: list[list[str]] = [
     ["networks", "model", "cascade", "mining", "metrics"],
     ["samples", "datasets", "datamodules", "modules"],
     [
-        "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "evaluation",
-        "quality", "findings", "doctor", "overlay", "picking", "report", "scoring", "figures", "simulate", "train", "pick",
-        "watch",
-        "import_matlab",
+        "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "convert",
+        "evaluation", "quality", "findings", "doctor", "overlay", "picking", "report", "scoring", "figures", "simulate",
+        "train", "pick", "watch", "import_matlab",
     ],
     ["cli"],
 ]  # fmt: skip

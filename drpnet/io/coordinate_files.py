@@ -1,7 +1,7 @@
 """Read the particle centres of one coordinate file, whatever program wrote it."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,17 @@ TABLES = (".csv", ".txt", ".tsv", ".coord", ".coords", ".cs")
 """Suffixes of files that may say for every row which micrograph it is of."""
 INDEX = re.compile(r"coords_suffix_\w+\.star")
 _PICK_SUFFIX = re.compile(r"_(autopick|manualpick|extract|topazpicks?|picks|candidates|coords)$")
+
+
+@dataclass(frozen=True)
+class MicrographCoordinates:
+    """The coordinates of one micrograph, which its folder `tree` and its `stem` place among others."""
+
+    tree: Path
+    stem: str
+    coordinates: Coordinates
+    name: str | None = None
+    """What the file itself calls the micrograph; None where it does not say."""
 
 
 def read_coordinates(path: Path, *, micrograph_shape: tuple[int, int] | None = None) -> Coordinates:

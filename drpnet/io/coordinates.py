@@ -12,6 +12,7 @@ from drpnet.errors import InputError
 from drpnet.io.coordinate_files import (
     INDEX,
     TABLES,
+    MicrographCoordinates,
     is_inside,
     micrograph_of,
     read_coordinates,
@@ -26,10 +27,12 @@ from drpnet.io.text_coordinates import EMPIAR10005, Coordinates, read_empiar1000
 
 __all__ = [
     "Coordinates",
+    "MicrographCoordinates",
     "is_inside",
     "read_coordinate_set",
     "read_coordinates",
     "read_empiar10005",
+    "read_micrograph_coordinates",
     "require_inside",
     "upside_down",
 ]
@@ -45,7 +48,6 @@ _KINDS: tuple[Callable[[Path], bool], ...] = (
     lambda path: path.suffix.lower() == ".csv",
     lambda path: path.suffix.lower() in (".txt", ".tsv"),
 )
-_Place = tuple[Path, str]
 
 
 def read_coordinate_set(source: Path, failures: list[str] | None = None) -> dict[str, Coordinates]:
@@ -58,6 +60,16 @@ def read_coordinate_set(source: Path, failures: list[str] | None = None) -> dict
     one micrograph. Raises InputError when there are none, one cannot be read or two are for the same
     micrograph; with a list of `failures`, files of a folder that cannot be read are named there and left out.
     """
+    places = read_micrograph_coordinates(source, failures)
+    stems = Counter(place.stem for place in places)
+    return {
+        place.stem if stems[place.stem] == 1 else (place.tree / place.stem).as_posix(): place.coordinates
+        for place in places
+    }
+
+
+def read_micrograph_coordinates(source: Path, failures: list[str] | None = None) -> list[MicrographCoordinates]:
+    """The same with the folders that place each micrograph, and its name where the file says it."""
     source = Path(source)
     if source.is_dir():
         places = _from_folder(source, failures)
@@ -67,20 +79,16 @@ def read_coordinate_set(source: Path, failures: list[str] | None = None) -> dict
         raise InputError(f"{source} does not exist; give a folder of coordinate files or one file")
     else:
         places = _from_table(source)
-    count = Counter(place for place, _ in places)
+    count = Counter((place.tree, place.stem) for place in places)
     for (tree, stem), times in count.items():
         if times > 1:
             raise InputError(
                 f"{source} has {times} coordinate files for micrograph {tree / stem}; keep one of them"
             )
-    stems = Counter(stem for (_, stem), _ in places)
-    return {
-        stem if stems[stem] == 1 else (tree / stem).as_posix(): coordinates
-        for (tree, stem), coordinates in places
-    }
+    return places
 
 
-def _from_folder(folder: Path, failures: list[str] | None) -> list[tuple[_Place, Coordinates]]:
+def _from_folder(folder: Path, failures: list[str] | None) -> list[MicrographCoordinates]:
     files = [path for path in walk(folder) if not INDEX.fullmatch(path.name)]
     for kind in _KINDS:
         chosen = [path for path in files if kind(path)]
@@ -90,7 +98,7 @@ def _from_folder(folder: Path, failures: list[str] | None) -> list[tuple[_Place,
             places = []
             for path in chosen:
                 with _reported(failures):
-                    places.append((_place(path, folder), read_coordinates(path)))
+                    places.append(_of_file(path, folder, read_coordinates(path)))
         if places:
             return places
     raise InputError(
@@ -109,8 +117,8 @@ def _reported(failures: list[str] | None) -> Iterator[None]:
         failures.append(str(error))
 
 
-def _from_stars(folder: Path, stars: list[Path], failures: list[str] | None) -> list[tuple[_Place, Coordinates]]:
-    single: list[tuple[_Place, Coordinates]] = []
+def _from_stars(folder: Path, stars: list[Path], failures: list[str] | None) -> list[MicrographCoordinates]:
+    single: list[MicrographCoordinates] = []
     sets: list[tuple[Path, pd.DataFrame]] = []
     for star in stars:
         with _reported(failures):
@@ -121,7 +129,7 @@ def _from_stars(folder: Path, stars: list[Path], failures: list[str] | None) -> 
             if not _is_single(star, table):
                 sets.append((star, table))
             else:
-                single.append((_place(star, folder), star_coordinates(star, table)))
+                single.append(_of_file(star, folder, star_coordinates(star, table), _only_name(table)))
     if single or not sets:
         return single
     return [place for star, table in sets for place in _split(star, table)]
@@ -148,29 +156,26 @@ def _is_other(blocks: dict[str, pd.DataFrame]) -> bool:
     return "rlnCoordinateX" not in columns and bool(columns & lists or "output_nodes" in blocks)
 
 
-def _from_star(star: Path, blocks: dict[str, pd.DataFrame]) -> list[tuple[_Place, Coordinates]]:
+def _from_star(star: Path, blocks: dict[str, pd.DataFrame]) -> list[MicrographCoordinates]:
     index = blocks.get("coordinate_files")
     if index is not None and {"rlnMicrographName", "rlnMicrographCoordinates"} <= set(index.columns):
         return [
-            (tree_and_stem(name), read_coordinates(_listed(star, picks)))
+            _of_name(name, read_coordinates(_listed(star, picks)))
             for name, picks in zip(index["rlnMicrographName"], index["rlnMicrographCoordinates"], strict=True)
         ]
     table = particle_table(star, blocks)
     if "rlnMicrographName" in table:
         return _split(star, table)
-    return [(_place(star, star.parent), star_coordinates(star, table))]
+    return [_of_file(star, star.parent, star_coordinates(star, table))]
 
 
-def _from_table(path: Path) -> list[tuple[_Place, Coordinates]]:
+def _from_table(path: Path) -> list[MicrographCoordinates]:
     found, names = read_rows(path) if path.suffix.lower() in TABLES else (None, None)
     if found is None or names is None:
-        return [(_place(path, path.parent), read_coordinates(path))]
+        return [_of_file(path, path.parent, read_coordinates(path))]
     rows = {name: np.array([other == name for other in names]) for name in dict.fromkeys(names)}
     return [
-        (
-            tree_and_stem(name),
-            Coordinates(found.centres[own], None if found.scores is None else found.scores[own], path),
-        )
+        _of_name(name, Coordinates(found.centres[own], None if found.scores is None else found.scores[own], path))
         for name, own in rows.items()
     ]
 
@@ -184,12 +189,20 @@ def _listed(index: Path, name: str) -> Path:
     return path
 
 
-def _split(star: Path, table: pd.DataFrame) -> list[tuple[_Place, Coordinates]]:
+def _split(star: Path, table: pd.DataFrame) -> list[MicrographCoordinates]:
     return [
-        (tree_and_stem(str(name)), star_coordinates(star, rows))
+        _of_name(str(name), star_coordinates(star, rows))
         for name, rows in table.groupby("rlnMicrographName", sort=False)
     ]
 
 
-def _place(path: Path, folder: Path) -> _Place:
-    return path.parent.relative_to(folder), micrograph_of(path)
+def _only_name(table: pd.DataFrame) -> str | None:
+    return str(table["rlnMicrographName"].iloc[0]) if "rlnMicrographName" in table and len(table) else None
+
+
+def _of_name(name: str, coordinates: Coordinates) -> MicrographCoordinates:
+    return MicrographCoordinates(*tree_and_stem(name), coordinates, name)
+
+
+def _of_file(path: Path, folder: Path, coordinates: Coordinates, name: str | None = None) -> MicrographCoordinates:
+    return MicrographCoordinates(path.parent.relative_to(folder), micrograph_of(path), coordinates, name)

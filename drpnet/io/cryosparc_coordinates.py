@@ -1,6 +1,7 @@
-"""Read particle centres from cryoSPARC's .cs files: structured numpy arrays of locations."""
+"""Read particle centres and exposures from cryoSPARC's .cs files: structured numpy arrays."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,35 @@ from drpnet.io.text_coordinates import Coordinates
 _X, _Y, _SHAPE = "location/center_x_frac", "location/center_y_frac", "location/micrograph_shape"
 _PATH, _SCORE = "location/micrograph_path", "pick_stats/ncc_score"
 _UID = re.compile(r"^\d{15,}_")  # cryoSPARC prefixes imported and corrected micrographs
+_BLOB_PATH, _BLOB_SHAPE, _BLOB_SIZE = "micrograph_blob/path", "micrograph_blob/shape", "micrograph_blob/psize_A"
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A micrograph as a .cs of exposures lists it: path, shape (h, w), Angstrom/px (None: not recorded), number."""
+
+    path: str
+    shape: tuple[int, int]
+    pixel_size: float | None
+    uid: int
+
+
+def read_exposures(path: Path) -> list[Exposure]:
+    """The micrographs of an import, motion-correction or CTF job's .cs; InputError for what is no such file."""
+    table = _load(Path(path), ("uid", _BLOB_PATH, _BLOB_SHAPE), "micrographs (imported_micrographs.cs ...)")
+    sizes = table[_BLOB_SIZE].astype(float) if _BLOB_SIZE in _fields(table) else np.zeros(len(table))
+    shapes = table[_BLOB_SHAPE].astype(int).reshape(len(table), -1)
+    if shapes.shape[1] != 2 or (shapes < 1).any():
+        raise InputError(f"{path} has micrographs without a size; give the exposures of an import or motion correction job")
+    return [
+        Exposure(_text(name), (int(h), int(w)), float(size) if size > 0 else None, int(uid))
+        for name, (h, w), size, uid in zip(table[_BLOB_PATH].tolist(), shapes, sizes, table["uid"], strict=True)
+    ]
+
+
+def without_uid(name: str) -> str:
+    """A micrograph's name without the unique number that cryoSPARC puts before it."""
+    return _UID.sub("", name)
 
 
 def read_cs(path: Path) -> tuple[Coordinates, list[str] | None]:
@@ -22,7 +52,7 @@ def read_cs(path: Path) -> tuple[Coordinates, list[str] | None]:
     correlation. 2D alignment shifts are not applied; the unique number before a micrograph's name is left out.
     Raises InputError for what is no such file.
     """
-    table = _load(Path(path))
+    table = _load(Path(path), (_X, _Y, _SHAPE), "a picking or extraction job (or its passthrough)")
     x, y = (table[name].astype(float) for name in (_X, _Y))
     shape = table[_SHAPE].astype(float)
     bad = ~(np.isfinite(x) & np.isfinite(y) & (shape.reshape(len(table), -1) >= 1).all(axis=1))
@@ -36,7 +66,7 @@ def read_cs(path: Path) -> tuple[Coordinates, list[str] | None]:
     return Coordinates(centres, scores), _names(table)
 
 
-def _load(path: Path) -> np.ndarray:
+def _load(path: Path, needed: tuple[str, ...], job: str) -> np.ndarray:
     try:
         table = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as reason:
@@ -45,11 +75,9 @@ def _load(path: Path) -> np.ndarray:
             f"{path} cannot be read ({what}); give a .cs as cryoSPARC exports it, or a .star of pyem"
         ) from reason
     names = _fields(table)
-    missing = [name for name in (_X, _Y, _SHAPE) if name not in names]
+    missing = [name for name in needed if name not in names]
     if missing:
-        raise InputError(
-            f"{path} has no {missing[0]}; give the .cs of a picking or extraction job (or its passthrough)"
-        )
+        raise InputError(f"{path} has no {missing[0]}; give the .cs of {job}")
     return np.atleast_1d(table)
 
 
@@ -61,6 +89,9 @@ def _names(table: np.ndarray) -> list[str] | None:
     """The micrographs' paths without the unique number; an old .cs has none."""
     if _PATH not in _fields(table):
         return None
-    plain = [name.decode() if isinstance(name, bytes) else str(name) for name in table[_PATH].tolist()]
-    parts = [name.lstrip(">").rpartition("/") for name in plain]
-    return [folder + slash + _UID.sub("", name) for folder, slash, name in parts]
+    parts = [_text(name).rpartition("/") for name in table[_PATH].tolist()]
+    return [folder + slash + without_uid(name) for folder, slash, name in parts]
+
+
+def _text(name: bytes | str) -> str:
+    return (name.decode() if isinstance(name, bytes) else str(name)).lstrip(">")

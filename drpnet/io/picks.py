@@ -11,6 +11,7 @@ from drpnet.errors import InputError
 from drpnet.io.atomic import write_bytes
 from drpnet.io.star import read_columns, write_star
 
+_PIXEL_SIZE = "rlnMicrographPixelSize"
 _SCORES = {
     "figure_of_merit": "rlnAutopickFigureOfMerit",
     "detection_score": "drpnetDetectionScore",
@@ -119,23 +120,57 @@ def write_particles_star(
         groups = sorted({table.optics_group for table in tables} or {1})
         optics = {"rlnOpticsGroupName": [f"opticsGroup{group}" for group in groups], "rlnOpticsGroup": groups}
         if pixel_size is not None:
-            optics = {**optics, "rlnMicrographPixelSize": [pixel_size] * len(groups)}
-    counts = [len(table.centres) for table in tables]
+            optics = {**optics, _PIXEL_SIZE: [pixel_size] * len(groups)}
+    groups_of_rows = _repeated(tables, [table.optics_group for table in tables])
+    write_star(path, {"optics": optics, "particles": {**_particles(tables), "rlnOpticsGroup": groups_of_rows, **_ctf(tables)}})
+
+
+def write_particles_star_30(
+    path: Path, tables: Sequence[ParticleTable], optics: Mapping[str, Sequence[Any]] | None = None,
+    pixel_size: float | None = None,
+) -> None:  # fmt: skip
+    """Write the same as one table without optics groups, as RELION 3.0 and older have it.
+
+    Their values stand in every row; the pixel size, in Angstrom, as rlnDetectorPixelSize (micrometres) at a magnification
+    of 10,000, for these columns are all that says it there.
+    """
+    table = {**_particles(tables), **_ctf(tables)}
+    given = optics or {}
+    rows = [list(given["rlnOpticsGroup"]).index(t.optics_group) for t in tables] if "rlnOpticsGroup" in given else []
+    for label in ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast"):
+        if label in given:
+            table[label] = _repeated(tables, [given[label][row] for row in rows])
+    sizes = [given[_PIXEL_SIZE][row] for row in rows] if _PIXEL_SIZE in given else [pixel_size] * len(tables)
+    if tables and all(size is not None for size in sizes):
+        table["rlnMagnification"] = _repeated(tables, [10000.0] * len(tables))
+        table["rlnDetectorPixelSize"] = _repeated(tables, sizes)
+    write_star(path, {"": table})
+
+
+def _particles(tables: Sequence[ParticleTable]) -> dict[str, Any]:
+    """Names, coordinates and, where all have them, figures of merit of the particles of all micrographs."""
     empty = np.empty((0, 2))
     scores = [table.figure_of_merit for table in tables if table.figure_of_merit is not None]
     whole = len(scores) == len(tables)
     merit = {"rlnAutopickFigureOfMerit": np.concatenate([empty[:, 0], *scores])} if whole else {}
-    particles: dict[str, Any] = {
-        "rlnMicrographName": np.repeat(np.array([table.micrograph_name for table in tables], dtype=object), counts),
+    return {
+        "rlnMicrographName": _repeated(tables, [table.micrograph_name for table in tables]),
         **_xy(np.concatenate([empty, *(np.asarray(table.centres).reshape(-1, 2) for table in tables)])),
         **merit,
-        "rlnOpticsGroup": np.repeat(np.array([table.optics_group for table in tables], dtype=int), counts),
     }
+
+
+def _ctf(tables: Sequence[ParticleTable]) -> dict[str, Any]:
+    """The CTF columns that every micrograph has."""
     known = [table.ctf or {} for table in tables]
-    for label in known[0] if known else ():
-        if all(label in ctf for ctf in known):
-            particles[label] = np.repeat([ctf[label] for ctf in known], counts)
-    write_star(path, {"optics": optics, "particles": particles})
+    labels = [label for label in known[0] if all(label in ctf for ctf in known)] if known else []
+    return {label: _repeated(tables, [ctf[label] for ctf in known]) for label in labels}
+
+
+def _repeated(tables: Sequence[ParticleTable], values: Sequence[Any]) -> np.ndarray:
+    """A column: the value of a micrograph for each of its particles."""
+    kind = object if any(isinstance(value, str) for value in values) or not values else None
+    return np.repeat(np.array(values, dtype=kind), [len(table.centres) for table in tables])
 
 
 def _xy(centres: np.ndarray) -> dict[str, np.ndarray]:
