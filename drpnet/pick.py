@@ -60,11 +60,14 @@ class PickResult:
     """Micrographs that other programs have still to pick."""
 
 
-def pick(settings: PickSchema, ready: Callable[[MicrographEntry], bool] | None = None) -> PickResult:
+def pick(
+    settings: PickSchema, ready: Callable[[MicrographEntry], bool] | None = None, between: Callable[[], None] | None = None
+) -> PickResult:
     """Pick every micrograph, keep all candidates, write the cut; one bad micrograph never stops the others.
 
     What the folder `settings.out` holds is not picked again. With `settings.shard` only a share is picked; `ready` leaves
-    out micrographs that must wait. Raises InputError when nothing can be picked.
+    out micrographs that must wait; `between` is called after every micrograph and ends the run with what it raises.
+    Raises InputError when nothing can be picked.
     """
     started = time.time()
     settings = of_dataset(settings)
@@ -88,7 +91,7 @@ def pick(settings: PickSchema, ready: Callable[[MicrographEntry], bool] | None =
     log.info("%d micrographs, device %s, weights %s, %s", len(todo), device, settings.weights, note)
 
     job = Job(settings, threshold, found)
-    failures = pick_and_note(model, job, todo, device, note)
+    failures = pick_and_note(model, job, todo, device, note, between)
     records = read_records(out)  # what other programs have picked meanwhile, too
     refresh(found, records, todo)
     done = [entry for entry in found.entries if is_picked(out, entry, records, settings.pixel_size)]
@@ -171,7 +174,7 @@ def of_dataset(settings: PickSchema) -> PickSchema:
 
 
 def pick_and_note(
-    model: Model, job: Job, todo: list[MicrographEntry], device: str, note: str
+    model: Model, job: Job, todo: list[MicrographEntry], device: str, note: str, between: Callable[[], None] | None = None
 ) -> list[tuple[str, str]]:
     """Pick what is to do, each noted in the pick folder as it is done; returns the failures.
 
@@ -188,6 +191,8 @@ def pick_and_note(
                 write_failure(job.out, entry.tree / entry.stem, entry.path, problem)
                 if len(failures) <= MOST_SHOWN:
                     progress.console.print(f"[yellow]skipped[/] {problem}", highlight=False, soft_wrap=True)
+            if between is not None:
+                between()
     return failures
 
 

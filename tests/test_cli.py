@@ -26,8 +26,8 @@ def test_picking_starts_without_what_it_does_not_need():
 
 
 COMMANDS = [
-    (), ("pick",), ("threshold",), ("convert",), ("evaluate",), ("table",), ("doctor",), ("simulate",), ("download",),
-    ("import-matlab",),
+    (), ("pick",), ("relion-pick",), ("threshold",), ("convert",), ("evaluate",), ("table",), ("doctor",), ("simulate",),
+    ("download",), ("import-matlab",),
 ]
 
 

@@ -20,7 +20,7 @@ LAYERS: list[list[str]] = [
     [
         "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "convert",
         "evaluation", "quality", "findings", "doctor", "overlay", "picking", "report", "scoring", "figures", "simulate",
-        "train", "pick", "watch", "import_matlab",
+        "train", "pick", "watch", "relion_job", "import_matlab",
     ],
     ["cli"],
 ]  # fmt: skip
