@@ -222,6 +222,8 @@ class DatasetConfig:
     """Glob below the root."""
     coordinates: str = "particles.star"
     """Below the root: one particles .star, or a folder of per-micrograph files; empty: the data set has no labels."""
+    star: str = ""
+    """Instead of these two: a particles .star of RELION below the root, which names its micrographs; refined centres."""
     coordinates_upside_down: bool = False
     """The labels count rows from the last one of the .mrc, as CryoPPP's .csv does."""
     unpaired: str = "error"
@@ -256,6 +258,14 @@ class DatasetConfig:
         _require(
             self.unpaired in ("error", "leave_out"),
             f"dataset.unpaired is {self.unpaired!r}; use 'error' or 'leave_out'",
+        )
+        _require(
+            bool(self.star or self.micrographs),
+            f"dataset {self.name} names no micrographs; give its particles .star in dataset.star, or dataset.micrographs",
+        )
+        _require(
+            not (self.star and self.coordinates_upside_down),
+            f"dataset.star {self.star!r} is in RELION's frame; leave dataset.coordinates_upside_down away",
         )
         _require(self.particle_diameter > 0, f"dataset.particle_diameter is {self.particle_diameter}; give it in Angstrom")
         overlap = set(self.test) & (set(self.train) | set(self.validation))

@@ -13,6 +13,8 @@ from drpnet.errors import InputError
 from drpnet.io.coordinates import Coordinates, require_inside, upside_down
 from drpnet.io.labels import read_labels
 from drpnet.io.micrographs import read_micrograph, read_shape, split_suffix
+from drpnet.io.particle_labels import read_particle_labels
+from drpnet.io.paths import tree_and_stem
 from drpnet.simulation.dataset import simulate_dataset
 
 log = logging.getLogger(__name__)
@@ -67,7 +69,8 @@ def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | N
     incomplete.
     """
     config = on_disk(config, progress)
-    return _split(config, _labelled(config, Path(config.root)), config.simulated)
+    labelled = _of_particles if config.star else _labelled
+    return _split(config, labelled(config, Path(config.root)), config.simulated)
 
 
 def on_disk(config: DatasetConfig, progress: Callable[[int, int], None] | None = None) -> DatasetConfig:
@@ -102,6 +105,24 @@ def on_disk(config: DatasetConfig, progress: Callable[[int, int], None] | None =
             "or take a simulated stand-in with dataset.if_missing=simulate"
         )
     return config
+
+
+def _of_particles(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:
+    """The micrographs that a particles .star of RELION names, sorted by name, with the centres of its particles.
+
+    Raises InputError for a star that is missing or is none, and as `read_particle_labels`.
+    """
+    star = root / config.star
+    if not star.is_file():
+        raise InputError(f"dataset {config.name}: {star} does not exist; name it in dataset.star, below dataset.root")
+    found = sorted(read_particle_labels(star, config.pixel_size), key=lambda labels: labels.name)
+    trees = [tree_and_stem(labels.name) for labels in found]
+    stems = Counter(stem for _, stem in trees)
+    log.info("%s: %d particles on %d micrographs", star, sum(len(labels.centres) for labels in found), len(found))
+    return [
+        LabelledMicrograph(labels.path, labels.centres, labels.pixel_size, "" if stems[stem] == 1 else tree.as_posix())
+        for labels, (tree, stem) in zip(found, trees, strict=True)
+    ]
 
 
 def _labelled(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:

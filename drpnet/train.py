@@ -78,7 +78,8 @@ def train(config: DictConfig, folder: Path) -> float:
             ", ".join(f"{len(found)} micrographs for {part}" for part, found in parts.items()),
         )
         if trainer.is_global_zero and not data.simulated:
-            warn_of_labels(data.train, data.particle_diameter, settings.dataset.root, settings.dataset.coordinates)
+            facts = settings.dataset
+            warn_of_labels(data.train, data.particle_diameter, facts.root, facts.star or facts.coordinates)
         datamodule = make_datamodule(data=data)
 
     trainer.fit(module, datamodule, ckpt_path=settings.resume)

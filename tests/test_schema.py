@@ -15,13 +15,17 @@ def composed(repository, name, *overrides):
         return compose(name, overrides=list(overrides))
 
 
+OWN = {"relion_particles": ["dataset.star=Select/job012/particles.star", "dataset.particle_diameter=180"]}
+"""What only the user knows."""
+
+
 @pytest.mark.parametrize("group", ["experiment", "dataset"])
 def test_every_file_of_a_group_gives_valid_settings(repository, group):
     for path in sorted((repository / "conf" / group).glob("*.yaml")):
         if path.stem.endswith("_pick"):
             assert isinstance(pick_settings(composed(repository, "pick", f"{group}={path.stem}")).dataset, DatasetConfig)
             continue
-        settings = train_settings(composed(repository, "train", f"{group}={path.stem}"))
+        settings = train_settings(composed(repository, "train", f"{group}={path.stem}", *OWN.get(path.stem, [])))
         assert isinstance(settings.dataset, DatasetConfig) and isinstance(settings.preprocess, PreprocessConfig)
         assert isinstance(settings.detection, DetectionConfig) and isinstance(settings.patches, PatchConfig)
         assert isinstance(settings.selection, SelectionConfig)

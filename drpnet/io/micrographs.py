@@ -75,6 +75,12 @@ def read_shape(path: Path) -> tuple[int, int]:
     return int(header.ny), int(header.nx)
 
 
+def read_pixel_size(path: Path) -> float | None:
+    """Angstrom per pixel from the header alone, None where it has none; InputError as `read_shape`."""
+    path = Path(path)
+    return None if _check_file(path) in PICTURE_SUFFIXES else _pixel_size(_read_header(path))
+
+
 def require_whole_mrc(path: Path) -> None:
     """Raise InputError unless an uncompressed MRC file, whatever its name, is as long as its header says."""
     _read_header(Path(path))

@@ -12,15 +12,27 @@ from drpnet.io.text_coordinates import Coordinates, is_star_text, read_box
 _UNKNOWN_SCORE = -999  # relion_manualpick
 
 
-def particle_table(path: Path, blocks: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The table of a star with coordinates, offsets already subtracted; InputError when there is none."""
+def coordinate_table(path: Path, blocks: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The table of a star that has coordinates, as it stands there; InputError when there is none."""
     found = [table for table in blocks.values() if {"rlnCoordinateX", "rlnCoordinateY"} <= set(table.columns)]
     if not found:
         raise InputError(
             f"{path} has no columns rlnCoordinateX and rlnCoordinateY; give a .star of picks or particles"
         )
-    table = found[0].copy()
-    scale = _offset_scale(path, table, blocks.get("optics"))
+    return found[0]
+
+
+def particle_table(
+    path: Path, blocks: dict[str, pd.DataFrame], pixel_size: np.ndarray | float | None = None
+) -> pd.DataFrame:
+    """The table of a star with coordinates, offsets already subtracted; InputError when there is none.
+
+    `pixel_size`, in Angstrom and one for all or for each row, is that of the micrographs. Without it offsets in Angstrom
+    (3.1) take the optics', and offsets in pixels (3.0) count as those of the micrograph, as they are unless the particles
+    were extracted at another scale.
+    """
+    table = coordinate_table(path, blocks).copy()
+    scale = _offset_scale(path, table, blocks.get("optics"), pixel_size)
     for axis in "XY":
         centre = numbers(path, table, f"rlnCoordinate{axis}")
         if scale is not None:
@@ -60,12 +72,24 @@ def read_cbox(path: Path) -> Coordinates:
     return Coordinates(np.stack([y + height / 2, x + width / 2], axis=1), confidence if known else None)
 
 
-def _offset_scale(path: Path, table: pd.DataFrame, optics: pd.DataFrame | None) -> np.ndarray | float | None:
+def _offset_scale(
+    path: Path, table: pd.DataFrame, optics: pd.DataFrame | None, pixel_size: np.ndarray | float | None
+) -> np.ndarray | float | None:
     """What the refined offsets are divided by to be px of the micrograph; None without offsets."""
-    if {"rlnOriginX", "rlnOriginY"} <= set(table.columns):
-        return 1.0  # RELION 3.0: px already
-    if not {"rlnOriginXAngst", "rlnOriginYAngst"} <= set(table.columns):
+    if {"rlnOriginXAngst", "rlnOriginYAngst"} <= set(table.columns):
+        return pixel_size if pixel_size is not None else _optics_size(path, table, optics)
+    if not {"rlnOriginX", "rlnOriginY"} <= set(table.columns):
         return None
+    if pixel_size is None or not {"rlnDetectorPixelSize", "rlnMagnification"} <= set(table.columns):
+        return 1.0
+    detector, magnification = (numbers(path, table, label) for label in ("rlnDetectorPixelSize", "rlnMagnification"))
+    if not ((detector > 0) & (magnification > 0)).all():
+        raise InputError(f"{path}: rlnDetectorPixelSize and rlnMagnification must be above 0; mend the star")
+    return pixel_size / (detector * 1e4 / magnification)
+
+
+def _optics_size(path: Path, table: pd.DataFrame, optics: pd.DataFrame | None) -> np.ndarray:
+    """Angstrom/px of the micrographs for each row, from the optics groups."""
     for label in ("rlnMicrographPixelSize", "rlnImagePixelSize"):
         if optics is not None and label in optics and "rlnOpticsGroup" in optics:
             sizes = dict(
