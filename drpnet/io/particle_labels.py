@@ -90,7 +90,7 @@ def _pixel_sizes(
         own = numbers(star, first, "rlnOpticsGroup") if "rlnOpticsGroup" in first else [min(of_group)] * len(first)
         groups = {str(name): of_group.get(group, 0.0) for name, group in zip(first["rlnMicrographName"], own, strict=True)}
     sizes = {name: given or groups.get(name) or read_pixel_size(path) for name, path in paths.items()}
-    known = {name: size for name, size in sizes.items() if size}
+    known = {name: float(size) for name, size in sizes.items() if size}
     if len(known) == len(sizes):
         return known
     if {"rlnOriginXAngst", "rlnOriginX"} & set(table.columns):

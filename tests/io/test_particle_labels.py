@@ -70,7 +70,8 @@ def test_where_the_pixel_size_comes_from(project, tmp_path):
         star = particles(project / "p.star", rows, "3.1", 2, optics_size)
         (labels,) = read_particle_labels(star, given_size)
         np.testing.assert_allclose(labels.centres, [[100, 100 - offset]])
-        assert labels.pixel_size == given_size or optics_size or PIXEL_SIZE
+        assert labels.pixel_size == (given_size or optics_size or PIXEL_SIZE)
+        assert type(labels.pixel_size) is float  # a number of numpy would reach the network as a tensor
     image = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
     write_micrograph(tmp_path / "Micrographs" / "x.mrc", image, 1.0)  # 1 counts as unknown
     rows = [("Micrographs/x.mrc", 100, 100, 10, 0)]
