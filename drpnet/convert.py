@@ -56,7 +56,7 @@ def convert(source: Path, to: str, out: Path, options: Options | None = None) ->
     named = [_prepared(entry, options, form) for entry in named]
     count = Counter(entry.stem for entry in (named if listed is None else listed.entries))
     shared = frozenset(stem for stem, times in count.items() if times > 1)
-    notes += _notes(named, to, form, listed, shared)
+    notes += _notes(source, named, to, form, listed, shared)
     star = options.micrographs if options.micrographs and options.micrographs.lower().endswith(".star") else None
     extras = Extras(options.box_size or 0, options.diameter_px, _optics(listed, options), star, shared)
     if form.one_file:
@@ -112,8 +112,9 @@ def _prepared(entry: NamedCoordinates, options: Options, form: Format) -> NamedC
 
 
 def _notes(
-    named: Sequence[NamedCoordinates], to: str, form: Format, listed: Micrographs | None, shared: frozenset[str]
-) -> list[str]:
+    source: Path, named: Sequence[NamedCoordinates], to: str, form: Format, listed: Micrographs | None,
+    shared: frozenset[str],
+) -> list[str]:  # fmt: skip
     """What is lost, and what looks wrong, in words."""
     notes = []
     scored = [entry for entry in named if entry.coordinates.scores is not None]
@@ -135,6 +136,8 @@ def _notes(
         notes.append("optics groups and CTF are not known: --micrographs with a RELION micrographs .star brings them")
     if to == "star" and any(entry.name is None for entry in named):
         notes.append("no autopick.star is written, for nothing names the micrographs: --micrographs does")
+    if source.suffix.lower() == ".cs" and listed is None and any(entry.name is not None for entry in named):
+        notes.append("micrographs are named as in the .cs, without cryoSPARC's number: --micrographs gives them your names")
     if to == "topaz" and any(entry.stem in shared for entry in named):
         notes.append("several micrographs share a name: those stand with their folder in image_name")
     return notes

@@ -1,5 +1,6 @@
 """Picking as an External job of RELION: what it writes, how it ends, what a continued one does; RELION 3.1.3 itself."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from drpnet import picking
+from drpnet import picking, relion_job
 from drpnet.cli import app
 from drpnet.config import DetectionConfig
 from drpnet.convert import Options, convert
@@ -162,10 +163,21 @@ def test_an_abort_ends_between_two_micrographs_and_what_is_picked_is_kept(weight
     assert run(weights) != 0 and len(picked) == 3 and ended() == ["EXIT_ABORTED"]
 
 
-def test_workers_stop_at_an_abort(weights, project):
+@pytest.mark.slow
+def test_workers_stop_at_an_abort(weights, project, monkeypatch):
     start_of("5.0")
-    (Path(JOB) / "RELION_JOB_ABORT_NOW").touch()
-    assert run(weights, "--workers", 2) != 0 and ended() == ["EXIT_ABORTED"]
+    asked = []
+    really = relion_job.stop_if_aborted
+
+    def stop_if_aborted(job):
+        asked.append(job)
+        if len(asked) == 2:  # at the start, then after the first micrograph
+            (job / "RELION_JOB_ABORT_NOW").touch()
+        really(job)
+
+    monkeypatch.setattr(relion_job, "stop_if_aborted", stop_if_aborted)
+    assert run(weights, "--workers", 2, "--j", 2) != 0 and ended() == ["EXIT_ABORTED"]
+    assert len(json.loads((Path(JOB) / "run.json").read_text())["micrographs"]) == 1 and len(asked) == 2
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from drpnet.errors import InputError
@@ -173,7 +172,9 @@ def _from_table(path: Path) -> list[MicrographCoordinates]:
     found, names = read_rows(path) if path.suffix.lower() in TABLES else (None, None)
     if found is None or names is None:
         return [_of_file(path, path.parent, read_coordinates(path))]
-    rows = {name: np.array([other == name for other in names]) for name in dict.fromkeys(names)}
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(name, []).append(row)
     return [
         _of_name(name, Coordinates(found.centres[own], None if found.scores is None else found.scores[own], path))
         for name, own in rows.items()

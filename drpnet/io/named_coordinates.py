@@ -1,5 +1,6 @@
 """Say which micrograph a list of coordinates is of: its name, size, pixel size, optics and CTF."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,10 +89,11 @@ def match(
     for entry in micrographs.entries:
         by_stem.setdefault(without_uid(entry.stem), []).append(entry)
     stems = [without_uid(place.stem) for place in found]
+    count = Counter(stems)
     used: dict[tuple[Path, str], NamedCoordinates] = {}
     for place, stem in zip(found, stems, strict=True):
         there = by_stem.get(stem, [])
-        alone = len(there) == 1 and stems.count(stem) == 1
+        alone = len(there) == 1 and count[stem] == 1
         fitting = there if alone else _fitting(there, place.tree)
         if len(fitting) != 1:
             several = f"is {fitting[0].name} or {fitting[1].name}" if fitting else "is none of the micrographs given"

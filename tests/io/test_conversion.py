@@ -220,6 +220,8 @@ def test_cryosparc_tools_reads_what_is_written_and_writes_what_is_read(tmp_path,
     assert len(set(found["uid"].tolist())) == 3 and len(set(found["location/micrograph_uid"].tolist())) == 2
     assert np.load(tmp_path / "p.cs", allow_pickle=False).dtype.hasobject is False
     found.save(tmp_path / "theirs.cs")
+    done = convert(tmp_path / "theirs.cs", "particles", tmp_path / "theirs.star")
+    assert any("without cryoSPARC's number" in note for note in done.notes)
     convert(tmp_path / "theirs.cs", "star", tmp_path / "back", Options(str(mics)))
     for place, rows in by_place(read_micrograph_coordinates(source)).items():
         now = by_place(read_micrograph_coordinates(tmp_path / "back"))[place]
