@@ -556,6 +556,7 @@ def doctor(
         typer.Option(parser=_path, metavar="PATH", help="New folder for the corrected coordinates, if they are wrong"),
     ] = None,
     from_1: Annotated[bool, typer.Option("--from-1", help="With --fix: the file counts pixels from 1")] = False,
+    negative_stain: Annotated[bool, typer.Option("--negative-stain", help="Particles are bright on dark")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", parser=_path, metavar="PATH", help="Also write the findings here")
     ] = None,
@@ -565,23 +566,25 @@ def doctor(
     Exit status: 0 the set is right, 3 something is wrong, 4 it cannot be told, 2 bad input.
     """
     with user_errors():
-        from drpnet.doctor import examine, write_fixed
+        from drpnet.doctor import can_fix, examine, write_fixed
         from drpnet.evaluation.evaluate import write_json
-        from drpnet.findings import as_json, print_examination
+        from drpnet.findings import PatientConsole, as_json, print_examination
 
         found = examine(
-            micrographs, coordinates, labels=labels, diameter=diameter, diameter_px=diameter_px, pixel_size=pixel_size
-        )
-        print_examination(found)
+            micrographs, coordinates, labels=labels, diameter=diameter, diameter_px=diameter_px, pixel_size=pixel_size,
+            negative_stain=negative_stain,
+        )  # fmt: skip
+        console = PatientConsole()
+        print_examination(found, console)
         if json_file is not None:
             write_json(as_json(found), json_file)
-        if fix is not None and (found.diagnosis.kind == "wrong" or from_1):
-            files, centres, left_out = write_fixed(found, fix, 1 if from_1 else None)
-            typer.echo(f"wrote {centres} corrected coordinates of {files} micrographs to {fix}")
-            for line in left_out:
-                typer.echo(f"LEFT OUT {line}")
+        first = 1 if from_1 else None
+        if fix is not None and can_fix(found, first):
+            written = write_fixed(found, fix, first)
+            for line in (written.words(fix), *(f"LEFT OUT {line}" for line in written.left_out)):
+                console.out(line, highlight=False)
         elif fix is not None:
-            typer.echo("nothing was corrected, so nothing was written")
+            console.out("nothing was corrected, so nothing was written", highlight=False)
     status = {"right": 0, "unknown": 4}.get(found.diagnosis.kind, 3)
     raise typer.Exit(3 if found.diagnosis.against else status)
 

@@ -5,20 +5,21 @@ import math
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import pair_names
-from drpnet.findings import Examination, sentence
+from drpnet.findings import Examination, many, sentence
 from drpnet.frames.contrast import block_size, darkness_of_image, darkness_of_labels, shrink
-from drpnet.frames.diagnosis import LEAST_CENTRES, Diagnosis, diagnose, guess_diameter
+from drpnet.frames.diagnosis import CENTRING, LEAST_CENTRES, Diagnosis, diagnose, guess_diameter
 from drpnet.frames.evidence import Case, Evidence
-from drpnet.frames.transforms import Shape, Transform
+from drpnet.frames.transforms import IDENTITY, Shape, Transform
 from drpnet.io.coordinates import Coordinates, is_inside, read_coordinate_set
 from drpnet.io.find import find_micrographs
 from drpnet.io.labels import read_labels
@@ -30,6 +31,8 @@ MOST_MICROGRAPHS = 20
 """More than these are not looked at, but taken evenly from all; --fix corrects every one."""
 _FEWEST_ACROSS = 64
 """Particles that fit across the micrograph, at most, when the diameter has to be guessed."""
+_STEP = 1.6
+"""From one diameter to the next that is tried."""
 _LABELS_CENTRING = 0.03
 """Two people's centres of the same particles differ by less than this part of a diameter, on average."""
 _GLANCE_MICROGRAPHS, _GLANCE_CENTRES, _GLANCE_SECONDS = 3, 600, 0.7
@@ -43,12 +46,14 @@ def examine(
     diameter: float | None = None,
     diameter_px: float | None = None,
     pixel_size: float | None = None,
+    negative_stain: bool = False,
     most: int = MOST_MICROGRAPHS,
 ) -> Examination:
     """Diagnose `coordinates` (as `read_coordinate_set` takes them) on `micrographs` (as `find_micrographs` does).
 
-    The evidence is other `labels` of the same micrographs, else the image alone. `diameter` is in Angstrom, `diameter_px`
-    in pixels; without either it is guessed. Raises InputError where nothing can be compared; single files that cannot be
+    The evidence is other `labels` of the same micrographs, else the image alone, in which particles are dark, or bright
+    with `negative_stain`. `diameter` is in Angstrom, `diameter_px` in pixels; without either it is guessed. Raises
+    InputError where nothing can be compared; single files that cannot be
     read are named among the failures.
     """
     for name, value in (("diameter", diameter), ("diameter-px", diameter_px), ("pixel-size", pixel_size)):
@@ -56,6 +61,8 @@ def examine(
             raise InputError(f"--{name} is {value}; give a number above 0")
     if diameter is not None and diameter_px is not None:
         raise InputError("give either --diameter (Angstrom) or --diameter-px (pixels), not both")
+    if negative_stain and labels is not None:
+        raise InputError("--negative-stain is about the images, which --labels does not look at; give one of them")
     failures: list[str] = []
     written = read_coordinate_set(Path(coordinates), failures)
     entries = find_micrographs(str(micrographs)).entries
@@ -76,7 +83,8 @@ def examine(
         raise InputError(f"{labels} has no labels for these micrographs; the file names must agree")
     chosen = _evenly([name for name in sets if others is None or name in others], most)
     sizes = {name: pixel_size or named[name].pixel_size for name in chosen}
-    return _examine(sets, paths, chosen, others, sizes, diameter, diameter_px, failures)
+    found = _examine(sets, paths, chosen, others, sizes, diameter, diameter_px, failures, negative_stain=negative_stain)
+    return replace(found, source=Path(coordinates))
 
 
 def _examine(
@@ -89,6 +97,7 @@ def _examine(
     diameter_px: float | None,
     failures: list[str],
     seconds: float = math.inf,
+    negative_stain: bool = False,
 ) -> Examination:
     """Read what was chosen, for at most about `seconds`, and diagnose it."""
     began, finest = time.monotonic(), None
@@ -112,65 +121,129 @@ def _examine(
                 raise InputError(f"{paths[name]} is {shape[0]} x {shape[1]} px, too small for a particle of {finest:.0f} px")
             other = None if others is None else others[name].centres
             small = np.zeros((1, 1)) if image is None or other is not None else shrink(image, block)
-            cases.append((name, shape, small, other))
+            cases.append((name, shape, -small if negative_stain else small, other))
         except InputError as error:
             failures.append(str(error))
     if finest is None or not cases:
         raise InputError(failures[-1] if failures else "there is no micrograph to look at")
-    candidates = [finest] if not guessed or others is not None else [finest * 1.6**power for power in range(5)]
+    candidates = [finest] if not guessed or others is not None else [finest * _STEP**power for power in range(5)]
     block = block_size(finest)
 
     def evidence(diameter_in_px: float) -> Evidence:
+        times = max(1, block_size(diameter_in_px) // block)
         maps = (
-            darkness_of_image(small, diameter_in_px / block)
+            darkness_of_image(shrink(small, times), diameter_in_px / block / times)
             if other is None
             else darkness_of_labels(other, shape, finest)
             for _, shape, small, other in cases
         )
+        size = block * (times if others is None else 1)
         return Evidence(
             [
-                Case(name, sets[name].centres, shape, darkness, block)
+                Case(name, sets[name].centres, shape, darkness, size)
                 for (name, shape, _, _), darkness in zip(cases, maps, strict=True)
             ]
         )
 
     chosen_px = guess_diameter({size: evidence(size) for size in candidates}) if len(candidates) > 1 else finest
-    centring = {} if others is None else {"centring": _LABELS_CENTRING}
-    diagnosis = diagnose(evidence(chosen_px), chosen_px, pixel_size, looks=len(candidates), **centring)
-    looked_at = tuple(name for name, *_ in cases)
-    source = "image" if others is None else "labels"
-    return Examination(diagnosis, source, guessed, pixel_size, looked_at, tuple(failures), sets, paths)
+    centring = CENTRING if others is None else _LABELS_CENTRING
+    diagnosis = diagnose(
+        evidence(chosen_px), chosen_px, pixel_size, looks=len(candidates), centring=centring, may_be_bright=others is None
+    )
+    doubted = None
+    if others is None and not guessed and diagnosis.kind == "wrong":
+        largest = min(min(shape) for _, shape, *_ in cases) / 4
+        if larger := _right_if_larger(evidence, diagnosis, largest, pixel_size):
+            diagnosis, doubted = larger, chosen_px
+    return Examination(
+        diagnosis,
+        "image" if others is None else "labels",
+        guessed,
+        pixel_size,
+        tuple(name for name, *_ in cases),
+        tuple(failures),
+        sets,
+        paths,
+        negative_stain,
+        doubted,
+    )
 
 
-def write_fixed(examination: Examination, out: Path, first: int | None = None) -> tuple[int, int, list[str]]:
+def _right_if_larger(
+    evidence: Callable[[float], Evidence], accused: Diagnosis, largest: float, pixel_size: float | None
+) -> Diagnosis | None:
+    """The diagnosis for larger particles, where those speak for what is written, louder than what was found against it.
+
+    In a particle much larger than the diameter that was given, another place than its centre can be darker than that.
+    """
+    steps = int(math.log(max(largest / accused.diameter_px, 1.0), _STEP))
+    if not steps:
+        return None
+    sizes = [accused.diameter_px * _STEP**power for power in range(1, steps + 1)]
+    z, size = max((evidence(size).z(IDENTITY), size) for size in sizes)
+    if z <= accused.found.z:
+        return None
+    found = diagnose(evidence(size), size, pixel_size, looks=len(sizes))
+    return found if found.kind == "right" else None
+
+
+class Written(NamedTuple):
+    """What --fix wrote: micrographs and centres corrected, micrographs as they were, and what is left out, in words."""
+
+    corrected: int
+    centres: int
+    unchanged: int
+    left_out: list[str]
+
+    def words(self, out: Path) -> str:
+        """One line."""
+        also = f", and {many(self.unchanged, 'micrograph')} as they were," if self.unchanged else ""
+        return f"wrote {many(self.centres, 'corrected coordinate')} of {many(self.corrected, 'micrograph')}{also} to {out}"
+
+
+def can_fix(examination: Examination, first: int | None = None) -> bool:
+    """Whether `write_fixed` would change anything: the set, or a micrograph of another frame than a set that is right."""
+    found = examination.diagnosis
+    told = any(frame is not None for frame in found.against.values())
+    return found.kind == "wrong" or found.kind == "right" and (told or bool(first))
+
+
+def write_fixed(examination: Examination, out: Path, first: int | None = None) -> Written:
     """Write the corrected coordinates, one RELION .star a micrograph, below `out`, which must be new or empty.
 
-    `first` 1 says that the pixels are counted from 1 where the evidence cannot. Micrographs that speak against the
-    diagnosis are left out. Returns how many files and centres were written, and what was left out, in words. The input
-    is never touched.
+    `first` 1 says that the pixels are counted from 1 where the evidence cannot. A micrograph that is in another frame than
+    the rest is corrected from its own, and left out where that cannot be told. The input is never touched.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is there already; name a new or empty folder for the corrected coordinates")
     transform = corrected(examination.diagnosis, first)
-    files = centres = 0
-    left_out = [f"{name}: it is in another frame than the rest" for name in examination.diagnosis.against]
+    files = centres = unchanged = 0
+    left_out = []
     for name, coordinates in examination.sets.items():
-        if name in examination.diagnosis.against:
+        own = examination.diagnosis.against.get(name, transform)
+        if own is None:
+            left_out.append(f"{name}: it is in another frame than the rest, which cannot be told")
+            continue
+        own = replace(own, first=transform.first)
+        path = out / f"{name}_autopick.star"
+        if own == IDENTITY:
+            write_autopick_star(path, coordinates.centres, coordinates.scores)
+            unchanged += 1
             continue
         try:
             shape = read_shape(examination.paths[name])
         except InputError as error:
             left_out.append(str(error))
             continue
-        places = transform.apply(coordinates.centres, shape)
+        places = own.apply(coordinates.centres, shape)
         kept = is_inside(places, shape)
         if not kept.all():
-            left_out.append(f"{name}: {int((~kept).sum())} centres that lie outside the micrograph")
+            left_out.append(f"{name}: {many(int((~kept).sum()), 'centre')} outside the micrograph")
         scores = None if coordinates.scores is None else coordinates.scores[kept]
-        write_autopick_star(out / f"{name}_autopick.star", places[kept], scores)
+        write_autopick_star(path, places[kept], scores)
         files, centres = files + 1, centres + int(kept.sum())
-    return files, centres, left_out
+    return Written(files, centres, unchanged, left_out)
 
 
 def corrected(diagnosis: Diagnosis, first: int | None = None) -> Transform:
@@ -190,17 +263,26 @@ def verdict(picks: Path, truth: Path, micrographs: Path | None = None, diameter_
         if folder is None:
             return None
         found = examine(str(folder), picks, diameter_px=diameter_px, most=_GLANCE_MICROGRAPHS)
-        return f"Doctor: {sentence(found)}" + ("" if found.healthy else f" See: drpnet doctor {folder} {picks}")
+        size = "" if diameter_px is None else f" --diameter-px {diameter_px:g}"
+        bright = " --negative-stain" if found.diagnosis.kind == "bright" else ""
+        command = f"drpnet doctor {shlex.quote(str(folder))} {shlex.quote(str(picks))}{size}{bright}"
+        return f"Doctor: {sentence(found)}" + ("" if found.healthy else f" See: {command}")
     except Exception as error:  # noqa: BLE001
         log.debug("no verdict", exc_info=error)
         return None
 
 
-def warn_of_labels(micrographs: Sequence[LabelledMicrograph], diameter: float, root: str, coordinates: str) -> None:
+def warn_of_labels(
+    micrographs: Sequence[LabelledMicrograph],
+    diameter: float,
+    root: str,
+    coordinates: str,
+    negative_stain: bool = False,
+) -> None:
     """A loud warning where labels surely sit on nothing, or fit better in another frame; a glance of a second or two.
 
-    `diameter` in Angstrom; `root` and `coordinates` are the data set's, for the command that the warning names. It never
-    raises: a training must not fail for it.
+    `diameter` in Angstrom; `root` and `coordinates` are the data set's, for the command that the warning names;
+    `negative_stain` says that particles are bright. It never raises: a training must not fail for it.
     """
     try:
         usable = {m.stem: m for m in micrographs if m.path.suffix.lower() not in COMPRESSED_SUFFIXES and len(m.centres)}
@@ -210,13 +292,17 @@ def warn_of_labels(micrographs: Sequence[LabelledMicrograph], diameter: float, r
         step = max(1, sum(len(usable[name].centres) for name in names) // _GLANCE_CENTRES)
         sets = {name: Coordinates(usable[name].centres[::step]) for name in names}
         paths, sizes = {name: usable[name].path for name in names}, {name: usable[name].pixel_size for name in names}
-        found = _examine(sets, paths, names, None, sizes, diameter, None, [], _GLANCE_SECONDS)
+        found = _examine(sets, paths, names, None, sizes, diameter, None, [], _GLANCE_SECONDS, negative_stain)
         if found.diagnosis.kind not in ("right", "unknown"):
+            bright = found.diagnosis.kind == "bright"
             folder, labels = shlex.quote(str(paths[names[0]].parent)), shlex.quote(str(Path(root) / coordinates))
-            command = f"drpnet doctor {folder} {labels} --diameter {diameter:g}"
-            flip = found.diagnosis.found.transform == Transform(flip_y=True)
+            stain = " --negative-stain" if bright is not negative_stain else ""
+            command = f"drpnet doctor {folder} {labels} --diameter {diameter:g}{stain}"
+            flip = not bright and found.diagnosis.found.transform == Transform(flip_y=True)
             remedy = " or change dataset.coordinates_upside_down" if flip else ""
-            log.warning("ARE THE LABELS IN THE RIGHT FRAME? %s Look with: %s%s", sentence(found), command, remedy)
+            remedy = f" or change preprocess.negative_stain={str(negative_stain).lower()}" if bright else remedy
+            question = "ARE THE PARTICLES BRIGHT OR DARK?" if bright else "ARE THE LABELS IN THE RIGHT FRAME?"
+            log.warning("%s %s Look with: %s%s", question, sentence(found), command, remedy)
     except Exception as error:  # noqa: BLE001
         log.debug("labels not looked at", exc_info=error)
 

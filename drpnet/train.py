@@ -78,8 +78,10 @@ def train(config: DictConfig, folder: Path) -> float:
             ", ".join(f"{len(found)} micrographs for {part}" for part, found in parts.items()),
         )
         if trainer.is_global_zero and not data.simulated:
-            facts = settings.dataset
-            warn_of_labels(data.train, data.particle_diameter, facts.root, facts.star or facts.coordinates)
+            facts, negative_stain = settings.dataset, start.preprocess.negative_stain
+            warn_of_labels(
+                data.train, data.particle_diameter, facts.root, facts.star or facts.coordinates, negative_stain
+            )
         datamodule = make_datamodule(data=data)
 
     trainer.fit(module, datamodule, ckpt_path=settings.resume)

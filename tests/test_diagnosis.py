@@ -116,7 +116,7 @@ def test_a_constant_small_offset_of_a_picker_is_no_frame():
 def test_one_micrograph_in_another_frame_is_named():
     mixed = [*true()[:2], written(Transform(flip_y=True))[2]]
     found = diagnose(evidence(mixed), DIAMETER)
-    assert found.against == ("2",) and found.found.transform == IDENTITY
+    assert found.against == {"2": Transform(flip_y=True)} and found.found.transform == IDENTITY
 
 
 def test_bright_particles():

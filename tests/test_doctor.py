@@ -77,8 +77,7 @@ def test_corners_read_as_centres(project, tmp_path):
     found = examine(str(project / "micrographs"), project / "corners", diameter_px=DIAMETER)
     assert found.diagnosis.kind == "wrong"
     np.testing.assert_allclose(found.diagnosis.found.transform.offset, 9, atol=0.15 * DIAMETER)
-    files, centres, left_out = write_fixed(found, tmp_path / "out")
-    assert (files, centres, left_out) == (3, 180, [])
+    assert write_fixed(found, tmp_path / "out") == (3, 180, 0, [])
     assert "rlnAutopickFigureOfMerit" not in (tmp_path / "out" / "m0_autopick.star").read_text()
 
 

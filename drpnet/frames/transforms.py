@@ -1,13 +1,14 @@
 """Ways in which written coordinates can differ from the pixels of their micrograph: flips, swaps, scales, offsets."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 Shape = tuple[int, int]
 WHOLE_FACTORS = (2, 3, 4, 5, 6, 8)
 """Binning factors that people use."""
+USUAL_FACTORS = (*WHOLE_FACTORS, 1 / 2, 1 / 3, 1 / 4, 1.5, 2 / 3)
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Transform:
     """Micrograph pixels to add along (y, x), after everything else."""
     first: int = 0
     """The number of the first pixel: 0, or 1 as MATLAB counts."""
+    unit: str = field(default="", compare=False)
+    """What is written in place of pixels, where the scale is one that has a name."""
 
     def apply(self, centres: np.ndarray, shape: Shape | np.ndarray) -> np.ndarray:
         """Written centres (n, 2) (y, x) in the pixels of a micrograph of `shape` (h, w), or of their own ones (n, 2)."""
@@ -62,7 +65,9 @@ class Transform:
         elif self.flip_y or self.flip_x:
             parts.append(f"{'y' if self.flip_y else 'x'} flipped")
         y, x = self.scale
-        if y != x:
+        if self.unit:
+            parts.append(f"in {self.unit}")
+        elif y != x:
             parts.append(f"scaled (y {y:.4g}, x {x:.4g})")
         elif y != 1:
             parts.append(f"binned {y:g}x" if y in WHOLE_FACTORS else f"scale {y:.4g}")
@@ -89,19 +94,19 @@ def single_faults(shapes: Sequence[Shape], diameter_px: float, pixel_size: float
     With micrographs that are not square also the frame of a picture squeezed to a square; with `pixel_size` also
     coordinates in Angstrom; always fractions of the micrograph.
     """
-    found = [*TURNS[1:], *(Transform(scale=scale) for scale in _usual_scales(shapes, pixel_size))]
+    found = [*TURNS[1:], *(Transform(scale=s, unit=unit) for s, unit in _usual_scales(shapes, pixel_size).items())]
     return found + [Transform(offset=offset) for offset in corner_offsets(diameter_px)]
 
 
 def double_faults(shapes: Sequence[Shape], diameter_px: float, pixel_size: float | None = None) -> list[Transform]:
     """Two or three faults at once: turns, usual scales and corners together, and corners of flipped boxes."""
-    scales = [(1.0, 1.0), *_usual_scales(shapes, pixel_size)]
+    scales = {(1.0, 1.0): "", **_usual_scales(shapes, pixel_size)}
     offsets = [(0.0, 0.0), *corner_offsets(diameter_px), *corner_offsets(diameter_px, across=True)]
     single = set(single_faults(shapes, diameter_px, pixel_size)) | {IDENTITY}
     every = (
-        Transform(turn.swap, turn.flip_y, turn.flip_x, scale, offset)
+        Transform(turn.swap, turn.flip_y, turn.flip_x, scale, offset, unit=unit)
         for turn in TURNS
-        for scale in scales
+        for scale, unit in scales.items()
         for offset in offsets
     )
     return [transform for transform in every if transform not in single]
@@ -122,14 +127,15 @@ def corner_offsets(diameter_px: float, across: bool = False) -> list[tuple[float
     return [(way * sign * half, way * half) for half in halves.tolist() for way in (1.0, -1.0)]
 
 
-def _usual_scales(shapes: Sequence[Shape], pixel_size: float | None) -> list[tuple[float, float]]:
-    factors: list[float] = [*WHOLE_FACTORS, 1 / 2, 1 / 3, 1 / 4, 1.5, 2 / 3]
+def _usual_scales(shapes: Sequence[Shape], pixel_size: float | None) -> dict[tuple[float, float], str]:
+    """Scales (y, x) that people use, with what is written in place of pixels where that has a name."""
+    scales = {(factor, factor): "" for factor in USUAL_FACTORS}
     if pixel_size is not None and abs(pixel_size - 1) > 0.01:
-        factors.append(1 / pixel_size)
-    scales = [(factor, factor) for factor in factors]
+        scales[1 / pixel_size, 1 / pixel_size] = "Angstrom"
     if len(set(shapes)) == 1:
         (height, width), *_ = shapes
-        scales.append((float(height), float(width)))
+        scales[float(height), float(width)] = "fractions of the micrograph"
         if height != width:
-            scales += [(height / side, width / side) for side in (512, 1024, 2048, 4096)]
+            sides = (512, 1024, 2048, 4096)
+            scales.update({(height / side, width / side): f"a picture of {side} x {side} px" for side in sides})
     return scales
