@@ -300,7 +300,7 @@ def warn_of_labels(
             command = f"drpnet doctor {folder} {labels} --diameter {diameter:g}{stain}"
             flip = not bright and found.diagnosis.found.transform == Transform(flip_y=True)
             remedy = " or change dataset.coordinates_upside_down" if flip else ""
-            remedy = f" or change preprocess.negative_stain={str(negative_stain).lower()}" if bright else remedy
+            remedy = f" or set preprocess.negative_stain={str(not negative_stain).lower()}" if bright else remedy
             question = "ARE THE PARTICLES BRIGHT OR DARK?" if bright else "ARE THE LABELS IN THE RIGHT FRAME?"
             log.warning("%s %s Look with: %s%s", question, sentence(found), command, remedy)
     except Exception as error:  # noqa: BLE001

@@ -69,7 +69,7 @@ def sentence(examination: Examination) -> str:
         text = f"These coordinates sit on nothing: neither as written ({numbers}) nor in any of {found.tried} other frames."
     elif found.kind == "bright":
         if found.found.transform == IDENTITY:
-            text = f"These coordinates lie on {other} spots, not on {on} ({numbers})."
+            text = f"These coordinates lie on {other} spots, not on {shade} ones ({numbers})."
         else:
             text = (
                 f"No frame puts these coordinates on {on} as surely as one puts them on {other} ones: "

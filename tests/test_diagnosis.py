@@ -123,7 +123,35 @@ def test_bright_particles():
     inverted = Evidence([
         Case(str(i), centres, shape, -darkness, BLOCK) for i, (centres, shape, darkness) in enumerate(micrographs())
     ])  # fmt: skip
-    assert diagnose(inverted, DIAMETER).kind == "bright"
+    found = diagnose(inverted, DIAMETER)
+    assert found.kind == "bright" and found.found.transform == IDENTITY and not found.against
+    assert diagnose(inverted, DIAMETER, may_be_bright=False).kind != "bright"
+
+
+def test_bright_particles_in_a_wrong_frame_are_not_put_between_them():
+    done = Transform(flip_y=True)
+    inverted = Evidence([
+        Case(str(i), done.inverse(centres, shape), shape, -darkness, BLOCK)
+        for i, (centres, shape, darkness) in enumerate(micrographs())
+    ])  # fmt: skip
+    found = diagnose(inverted, DIAMETER)
+    assert found.kind in ("bright", "nothing", "unknown")
+    assert found.kind != "bright" or found.found.transform == done
+
+
+@pytest.mark.parametrize("pixel_size", [1.77, 0.66])
+def test_angstrom_have_their_name_and_their_exact_factor(pixel_size):
+    """Also where the picker is off centre, which another scale would take up."""
+    shifted = [pixel_size * (centres + np.array([0.06, -0.05]) * DIAMETER) for centres in true()]
+    found = diagnose(evidence(shifted), DIAMETER, pixel_size).found.transform
+    assert found.scale == (1 / pixel_size, 1 / pixel_size) and found.words() == "in Angstrom"
+    other = [1.1 * one for one in shifted]
+    assert "Angstrom" not in diagnose(evidence(other), DIAMETER, pixel_size).found.transform.words()
+
+
+def test_two_wrong_micrographs_of_three_are_too_few_to_speak_for_the_set():
+    found = diagnose(evidence([*written(Transform(flip_y=True))[:2], true()[2]]), DIAMETER)
+    assert found.found.transform == IDENTITY and set(found.against) == {"0", "1"}
 
 
 def test_coordinates_outside():

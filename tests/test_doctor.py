@@ -2,6 +2,10 @@
 
 import json
 import logging
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +14,13 @@ from typer.testing import CliRunner
 
 from drpnet.cli import app
 from drpnet.datasets import LabelledMicrograph
-from drpnet.doctor import examine, verdict, warn_of_labels, write_fixed
+from drpnet.doctor import can_fix, examine, verdict, warn_of_labels, write_fixed
 from drpnet.errors import InputError
-from drpnet.findings import as_json, sentence
+from drpnet.findings import as_json, remarks, sentence
 from drpnet.frames.diagnosis import LEAST_CENTRES
 from drpnet.frames.transforms import Transform
 from drpnet.io.coordinates import read_coordinate_set
-from drpnet.io.micrographs import write_micrograph
+from drpnet.io.micrographs import read_micrograph, write_micrograph
 from drpnet.io.picks import write_autopick_star
 
 SHAPE, DIAMETER, PIXEL_SIZE = (300, 340), 20.0, 5.0
@@ -48,6 +52,10 @@ def project(tmp_path_factory):
 
 def console(*arguments):
     return CliRunner().invoke(app, ["doctor", *(str(one) for one in arguments)])
+
+
+def flat(done):
+    return " ".join(done.output.split())
 
 
 def test_right_is_status_0(project):
@@ -102,6 +110,86 @@ def test_labels_are_evidence_without_reading_an_image(project, tmp_path):
     assert angstrom.diagnosis.diameter_px == DIAMETER and angstrom.pixel_size == PIXEL_SIZE
 
 
+def test_bright_particles_are_not_accused_and_are_seen_with_negative_stain(project, tmp_path):
+    for path in (project / "micrographs").iterdir():
+        write_micrograph(tmp_path / "micrographs" / path.name, -read_micrograph(path)[0], PIXEL_SIZE)
+    words = [tmp_path / "micrographs", project / "truth", "--diameter-px", DIAMETER]
+    done = console(*words, "--fix", tmp_path / "out")
+    assert done.exit_code == 3 and "lie on bright spots" in done.output and "wrong" not in done.output
+    assert "nothing was written" in flat(done) and not (tmp_path / "out").exists()
+    assert console(*words, "--negative-stain").exit_code == 0
+    flipped = console(words[0], project / "flipped", *words[2:], "--negative-stain")
+    assert flipped.exit_code == 3 and "y flipped. Corrected, they lie on bright spots" in flat(flipped)
+    line = verdict(project / "truth", project / "truth", tmp_path / "micrographs", DIAMETER)
+    assert line is not None and "bright spots" in line and "wrong" not in line and line.endswith("--negative-stain")
+    dark = console(project / "micrographs", *words[1:], "--negative-stain")
+    assert dark.exit_code == 3 and "lie on dark spots" in flat(dark) and "leave out --negative-stain" in flat(dark)
+
+
+def test_a_diameter_that_is_much_too_small_is_questioned_not_the_set(tmp_path):
+    """In large particles that are dark at one side, as a small diameter finds it, the centres are still the centres."""
+    rng = np.random.default_rng(0)
+    shape, y, x = (1400, 1400), *np.indices((1400, 1400))
+    centres = np.stack(np.meshgrid(np.arange(70, 1340, 115.0), np.arange(70, 1340, 115.0)), axis=-1).reshape(-1, 2)
+    centres = rng.permutation(centres + rng.uniform(-17, 17, centres.shape))[:70]
+    image = rng.normal(0, 2, shape)
+    for row, column in centres:
+        image -= 1.5 * ((y - row) ** 2 + (x - column) ** 2 < 40**2)
+        image -= 0.5 * ((y - row - 7) ** 2 + (x - column - 7) ** 2 < 4**2)
+    write_micrograph(tmp_path / "micrographs" / "m.mrc", image, PIXEL_SIZE)
+    write_autopick_star(tmp_path / "truth" / "m.star", centres, None)
+    words = [tmp_path / "micrographs", tmp_path / "truth", "--diameter-px"]
+    assert console(*words, 80).exit_code == 0
+    done = console(*words, 12, "--fix", tmp_path / "out")
+    assert done.exit_code == 0 and "is the diameter right?" in done.output and not (tmp_path / "out").exists(), done.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "odd", "said"),
+    [("truth", "flipped", "1 micrograph is in another frame than the rest: m1 (y flipped)"),
+     ("flipped", "truth", "2 micrographs are in another frame than the rest: m0 (y flipped), m2 (y flipped)")],
+)  # fmt: skip
+def test_micrographs_in_another_frame_are_named_with_it_and_corrected_alone(project, tmp_path, kind, odd, said):
+    mixed, out, report = tmp_path / "mixed", tmp_path / "out", tmp_path / "report.json"
+    mixed.mkdir()
+    for name, source in (("m0", kind), ("m1", odd), ("m2", kind)):
+        (mixed / f"{name}.star").write_bytes((project / source / f"{name}.star").read_bytes())
+    done = console(project / "micrographs", mixed, "--diameter-px", DIAMETER, "--fix", out, "--json", report)
+    assert done.exit_code == 3 and said in flat(done)
+    assert ("60 corrected coordinates of 1 micrograph, and 2 micrographs as they were," in flat(done)) == (kind == "truth")
+    others = json.loads(report.read_text())["in_another_frame"]
+    assert list(others) == (["m1"] if kind == "truth" else ["m0", "m2"])
+    assert all(frame["flip_y"] for frame in others.values())
+    fixed = read_coordinate_set(out)
+    for name, coordinates in read_coordinate_set(project / "truth").items():
+        np.testing.assert_allclose(fixed[name].centres, coordinates.centres, atol=1e-5)
+
+
+def test_a_frame_that_cannot_be_told_is_left_out_with_the_command_that_looks_closer(project, tmp_path):
+    found = examine(str(project / "micrographs"), project / "truth", diameter_px=DIAMETER)
+    against = {"m1": None, "m2": Transform(flip_y=True)}
+    found = replace(found, diagnosis=replace(found.diagnosis, against=against))
+    assert f"doctor {project}/micrographs/m1.mrc {project}/truth --diameter-px 20" in " ".join(remarks(found))
+    assert "2 micrographs are in another frame than the rest: m1 (not told which), m2 (y flipped)" in sentence(found)
+    written = write_fixed(found, tmp_path / "out")
+    assert written[:3] == (1, 60, 1) and "m1" in written.left_out[0]
+    assert can_fix(found) and not can_fix(replace(found, diagnosis=replace(found.diagnosis, against={"m1": None})))
+
+
+def test_the_sentence_says_of_how_many_micrographs_it_speaks(project):
+    found = examine(str(project / "micrographs"), project / "flipped", diameter_px=DIAMETER, most=1)
+    assert "better in 1 of 1 micrograph;" in sentence(found) and "Looked at 1 of 3 micrographs." in sentence(found)
+
+
+def test_a_reader_that_goes_away_does_not_change_the_exit_status(project, repository):
+    command = [sys.executable, "-m", "drpnet.cli", "doctor", project / "micrographs", project / "flipped"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*map(str, command), "--diameter-px", "20"], stdout=writer, stderr=subprocess.PIPE, cwd=repository)
+    os.close(writer)
+    assert done.returncode == 3 and not done.stderr
+
+
 def test_one_bad_file_stops_nothing(project, tmp_path):
     for kind in ("micrographs", "flipped"):
         (tmp_path / kind).mkdir()
@@ -128,6 +216,7 @@ def test_too_few_is_status_4(project, tmp_path):
         (["--diameter", "90", "--diameter-px", "20"], "not both"),
         (["--labels", "nowhere"], "does not exist"),
         (["--diameter-px", "200"], "too small"),
+        (["--labels", "nowhere", "--negative-stain"], "give one of them"),
     ],
 )
 def test_bad_input_is_status_2(project, arguments, message):
@@ -156,7 +245,7 @@ def test_verdict_finds_the_micrographs_beside_and_never_raises(project, tmp_path
     right = verdict(project / "truth", project / "truth", diameter_px=DIAMETER)
     assert right is not None and "right as written" in right and "\n" not in right
     wrong = verdict(project / "flipped", project / "truth", project / "micrographs", DIAMETER)
-    assert wrong is not None and "y flipped" in wrong and "drpnet doctor" in wrong
+    assert wrong is not None and "y flipped" in wrong and "drpnet doctor" in wrong and wrong.endswith("--diameter-px 20")
     assert verdict(tmp_path / "nowhere", tmp_path, None, DIAMETER) is None
     assert verdict(project / "truth", project / "truth", project / "micrographs", -1) is None
 
@@ -180,6 +269,13 @@ def test_training_warns_of_labels_in_a_wrong_frame(project, caplog, kind, words)
         warn_of_labels(labelled(project, kind), DIAMETER * PIXEL_SIZE, str(project), kind)
     text = " ".join(record.getMessage() for record in caplog.records)
     assert words is None and not text or words is not None and words in text and f"drpnet doctor {project}" in text
+
+
+def test_training_asks_whether_particles_are_bright_and_knows_where_they_are(project, caplog):
+    warn_of_labels(labelled(project, "truth"), DIAMETER * PIXEL_SIZE, str(project), "truth", negative_stain=True)
+    text = " ".join(record.getMessage() for record in caplog.records)
+    assert "ARE THE PARTICLES BRIGHT OR DARK?" in text and "preprocess.negative_stain=false" in text
+    assert "RIGHT FRAME" not in text
 
 
 def test_the_warning_never_fails_a_training(caplog):

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from drpnet.doctor import examine
+from drpnet.findings import sentence
 from drpnet.frames.contrast import block_size, darkness_of_image, shrink
 from drpnet.frames.diagnosis import diagnose
 from drpnet.frames.evidence import Case, Evidence
@@ -59,6 +61,34 @@ def test_the_truth_is_right_and_wrong_when_turned_binned_or_lost(shared_real, ca
     rng = np.random.default_rng(0)
     lost = {stem: rng.uniform(0, np.array(shape) - 1, c.shape) for stem, c in right.items()}
     assert diagnose(cases(entry, lost), diameter).kind == "nothing"
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_truth_is_not_accused_where_contrast_is_inverted(shared_real, cases, entry):
+    right, diameter = truth(shared_real, entry), ENTRIES[entry]
+    shape = tuple(cases(entry, right).shapes[0])
+    for done in (IDENTITY, Transform(flip_y=True)):
+        evidence = cases(entry, {stem: done.inverse(c, shape) for stem, c in right.items()})
+        inverted = Evidence([replace(case, darkness=-case.darkness) for case in evidence.cases])
+        found = diagnose(inverted, diameter)
+        if done == IDENTITY:
+            assert found.kind == "bright" and found.found.z < -20 and found.found.transform == IDENTITY
+        assert found.kind == "unknown" or found.kind == "bright" and found.found.transform.flip_y == done.flip_y
+
+
+@pytest.mark.parametrize(("entry", "diameter_px"), [("empiar10017", 10.8), ("empiar10059", 7.0), ("empiar10059", 12.0)])
+def test_a_diameter_that_is_much_too_small_accuses_nobody(shared_real, entry, diameter_px):
+    found = examine(
+        str(shared_real / entry / "images"), shared_real / entry / "truth", diameter_px=diameter_px, pixel_size=1.77, most=2
+    )
+    assert found.healthy and found.doubted_px == diameter_px, sentence(found)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_angstrom_are_told_by_name(shared_real, cases, entry):
+    written = {stem: 1.77 * c for stem, c in truth(shared_real, entry).items()}
+    found = diagnose(cases(entry, written), ENTRIES[entry], 1.77).found.transform
+    assert found.words() == "in Angstrom" and found.scale == (1 / 1.77, 1 / 1.77)
 
 
 @pytest.mark.parametrize("tool", PEERS)
