@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from scipy import stats
 
@@ -44,6 +46,14 @@ def test_every_file_changes_something_and_nothing_of_the_budget(files):
         for key in ("batch_size", "patches_per_epoch"):
             assert plain["datamodule"][key] == changed["datamodule"][key] != 0, name
         train_settings(composed(name, f"ablation={name}"))
+
+
+def test_every_optimizer_can_be_built(files):
+    """Settings of one optimizer must not be handed to another."""
+    words = [f"ablation={name}" for name in files]
+    for word in [*words, "model=classifier_released", "model=unet", "optimizer@module.optimizer=sgd"]:
+        optimizer = composed(word.removeprefix("ablation="), word).module.optimizer
+        instantiate(optimizer)([torch.nn.Parameter(torch.zeros(2))])
 
 
 def test_the_first_line_of_a_file_is_its_command(files, repository):
