@@ -1,47 +1,37 @@
 """Picking a folder of micrographs: what `drpnet pick` and pick.py do."""
 
-import hashlib
 import logging
 import math
-import os
 import re
 import shlex
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from hydra.utils import instantiate
 from rich.table import Table
 
-from drpnet import __version__
-from drpnet.config import PreprocessConfig
 from drpnet.cut import Cut, cut, parse_threshold
 from drpnet.errors import InputError
 from drpnet.io.find import MicrographEntry, MicrographList, find_micrographs
 from drpnet.io.paths import MANIFEST
 from drpnet.ledger import (
-    Records,
-    create_manifest,
-    failure_of,
-    manifest_text,
     parse_shard,
     read_manifest,
     read_records,
     write_failure,
     write_manifest,
 )
-from drpnet.model import Model, find_weights, load_model, save_model
-from drpnet.picking import Job, describe, is_picked, load, pick_all, redraw
+from drpnet.model import Model
+from drpnet.pick_folder import claim, failed, manifest, refresh, require_same_places, tell_of_earlier
+from drpnet.picking import Job, is_picked, pick_all, redraw
+from drpnet.prepare import adapt, choose_device, prepare_model
 from drpnet.progress import bar, console, counted
-from drpnet.schema import PickSchema, clear_errors, compose_config
+from drpnet.schema import PickSchema
 
 log = logging.getLogger(__name__)
-ADAPTED = "adapted.safetensors"
 MOST_SHOWN = 20
 """Problems on the screen; run.json has all."""
 
@@ -78,25 +68,27 @@ def pick(
     device = choose_device(settings.device)
     model = prepare_model(settings)
     out = Path(settings.out)
-    records = claim(out, identity(settings))
+    note = f"classifier: {classifier_words(settings, model, len(found.entries))}"
+    records = claim(settings, note)
     require_same_places(out, found, records)
     todo = [entry for entry in mine if not is_picked(out, entry, records, settings.pixel_size)]
     todo = [entry for entry in todo if ready is None or ready(entry)]
     if settings.shard is None and ready is None:
         tell_of_earlier(out, found, records, todo)
-    classifier = "none" if model.classifier is None else f"as in the weights {settings.weights}"
     if settings.adapt is not None:
-        model, classifier = adapt(model, settings, found, device, bool(todo))
-    note = f"classifier: {classifier}"
+        model = adapt(model, settings, found, device, needed=bool(todo))
     log.info("%d micrographs, device %s, weights %s, %s", len(todo), device, settings.weights, note)
 
     job = Job(settings, threshold, found)
-    failures = pick_and_note(model, job, todo, device, note, between)
+    failures = pick_and_note(model, job, todo, device, between)
     records = read_records(out)  # what other programs have picked meanwhile, too
     refresh(found, records, todo)
-    done = [entry for entry in found.entries if is_picked(out, entry, records, settings.pixel_size)]
-    bad = failed(out, [entry for entry in found.entries if entry not in done])
-    elsewhere = len(found.entries) - len(done) - len(bad)
+    done: list[MicrographEntry] = []
+    left: list[MicrographEntry] = []
+    for entry in found.entries:
+        (done if is_picked(out, entry, records, settings.pixel_size) else left).append(entry)
+    bad = failed(out, left)
+    elsewhere = len(left) - len(bad)
     if (elsewhere and settings.shard is not None) or (not done and ready is not None):
         return PickResult(None, failures, time.time() - started, elsewhere)
     if not done:
@@ -110,12 +102,6 @@ def pick(
     return result
 
 
-def failed(out: Path, entries: Sequence[MicrographEntry]) -> list[tuple[str, str]]:
-    """Name and problem of the micrographs, as they are now, that this or another program could not pick."""
-    problems = ((entry.name, failure_of(out, entry.tree / entry.stem, entry.path)) for entry in entries)
-    return [(name, problem) for name, problem in problems if problem is not None]
-
-
 def share(entries: Sequence[MicrographEntry], shard: str | None) -> list[MicrographEntry]:
     """The micrographs of a shard `k/n`: by their names alone, so that a share stays the same when the folder grows."""
     part, parts = parse_shard(shard)
@@ -123,6 +109,13 @@ def share(entries: Sequence[MicrographEntry], shard: str | None) -> list[Microgr
         entry for entry in entries
         if zlib.crc32((entry.tree / entry.stem).as_posix().encode()) % parts == part - 1
     ]  # fmt: skip
+
+
+def classifier_words(settings: PickSchema, model: Model, count: int) -> str:
+    """Which classifier picks, for whoever reads the scores."""
+    if settings.adapt is not None:
+        return f"adapted without labels on {min(settings.adapt, count)} of these micrographs"
+    return "none" if model.classifier is None else f"as in the weights {settings.weights}"
 
 
 def find(settings: PickSchema) -> MicrographList:
@@ -133,31 +126,6 @@ def find(settings: PickSchema) -> MicrographList:
         if settings.dataset is None or not settings.dataset.download:
             raise
         raise InputError(f"{error}, or complete the data set: {settings.dataset.download}") from None
-
-
-def tell_of_earlier(out: Path, found: MicrographList, records: Records, todo: list[MicrographEntry]) -> None:
-    """Say what an earlier run left in the folder: picked already, changed since, or no longer asked for."""
-    places, again = {entry.tree / entry.stem for entry in found.entries}, {entry.tree / entry.stem for entry in todo}
-    kept, changed, gone = len(found.entries) - len(todo), again & set(records), set(records) - places
-    if kept:
-        log.info("%d micrographs are already picked in %s and are not picked again", kept, out)
-    if changed:
-        log.info("%d micrographs, such as %s, changed since and are picked again", len(changed), min(changed))
-    if gone:
-        log.warning(
-            "%d micrographs, such as %s, were picked into %s before and are not in the source now; their picks stay there. "
-            "For picks of these micrographs alone choose another --out", len(gone), min(gone), out,
-        )  # fmt: skip
-
-
-def refresh(found: MicrographList, records: Records, todo: list[MicrographEntry]) -> None:
-    """Optics and CTF of micrographs that are picked already, as the source gives them now."""
-    again = {entry.tree / entry.stem for entry in todo}
-    for entry in found.entries:
-        place = entry.tree / entry.stem
-        if place in records and place not in again:
-            before = records[place]
-            records[place] = before | describe(entry, tuple(before["shape"]), before["pixel_size"], found)
 
 
 def of_dataset(settings: PickSchema) -> PickSchema:
@@ -174,13 +142,9 @@ def of_dataset(settings: PickSchema) -> PickSchema:
 
 
 def pick_and_note(
-    model: Model, job: Job, todo: list[MicrographEntry], device: str, note: str, between: Callable[[], None] | None = None
+    model: Model, job: Job, todo: list[MicrographEntry], device: str, between: Callable[[], None] | None = None
 ) -> list[tuple[str, str]]:
-    """Pick what is to do, each noted in the pick folder as it is done; returns the failures.
-
-    run.json is there before the first micrograph: a later search knows the folder by it.
-    """
-    create_manifest(job.out, manifest_text(manifest(job.settings, {}, [], note)))
+    """Pick what is to do, each noted in the pick folder as it is done; returns the failures."""
     failures: list[tuple[str, str]] = []
     with bar() as progress:
         task = progress.add_task("Picking", total=len(todo), visible=bool(todo))
@@ -222,154 +186,6 @@ def check(settings: PickSchema) -> None:
         )
     if settings.adapt is not None and not settings.classifier:
         raise InputError("adapt trains a classifier, but none was asked for; leave one of the two away")
-
-
-def identity(settings: PickSchema) -> dict[str, Any]:
-    """The settings that decide the candidates; a folder holds the candidates of one such set only."""
-    digest = hashlib.sha256(find_weights(settings.weights).read_bytes()).hexdigest()[:16]
-    return {
-        "particle_diameter": settings.particle_diameter,
-        "pixel_size": settings.pixel_size,
-        "weights_sha256": digest,
-        "classifier": settings.classifier,
-        "adapt": settings.adapt,
-        "min_distance": settings.min_distance,
-        "negative_stain": settings.negative_stain,
-        "preprocess": asdict(settings.preprocess) if settings.preprocess else None,
-        "detection": asdict(settings.detection) if settings.detection else None,
-        "network": {"fcrn": settings.network.fcrn, "classifier": settings.network.classifier},
-        "seed": settings.seed,
-    }
-
-
-def claim(out: Path, parameters: dict[str, Any]) -> Records:
-    """Start or continue a pick folder; InputError when other settings made what lies there."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; name a folder for the picks")
-    if not (out / MANIFEST).exists():
-        return {}
-    before, records = read_manifest(out), read_records(out)
-    if not records and before["parameters"] != parameters:
-        (out / ADAPTED).unlink(missing_ok=True)  # a run that picked nothing binds nobody
-        (out / MANIFEST).unlink(missing_ok=True)
-        return {}
-    for key in parameters:
-        old, new = before["parameters"].get(key), parameters[key]
-        if old != new:
-            raise InputError(
-                f"{out} holds picks made with {key} {old}, now {key} is {new}; choose another --out or move "
-                "that folder away (the threshold alone: drpnet threshold)"
-            )
-    return records
-
-
-def require_same_places(out: Path, found: MicrographList, records: Records) -> None:
-    """Raise InputError for a micrograph that is picked already under another name: its particles would count twice."""
-    places: dict[str, list[Path]] = {}
-    for place, record in records.items():
-        places.setdefault(os.path.realpath(record["path"]), []).append(place)
-    for entry in found.entries:
-        before = places.get(os.path.realpath(entry.path))
-        if before and entry.tree / entry.stem not in before:
-            raise InputError(
-                f"{out} holds the picks of {entry.path} as {before[0]}, now they would be {entry.tree / entry.stem}; "
-                "give the micrographs as before (the same folder, glob or star) or choose another --out"
-            )
-
-
-def choose_device(name: str) -> str:
-    """`auto` takes a GPU when there is one; asking for one that is not there is an InputError."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise InputError(f"device {name!r} cannot be used: {reason}; use --device cpu or auto") from None
-    return name
-
-
-def prepare_model(settings: PickSchema) -> Model:
-    """The weights with the profile and the options of this run."""
-    with clear_errors():
-        model = load_model(
-            settings.weights,
-            fcrn=instantiate(settings.network.fcrn) if settings.network.fcrn else None,
-            classifier=instantiate(settings.network.classifier) if settings.network.classifier else None,
-        )
-    preprocess: PreprocessConfig = settings.preprocess or model.preprocess
-    if preprocess != model.preprocess:
-        log.warning(
-            "the weights %s were NOT trained with this profile's preprocessing and will find little or nothing; "
-            "give --weights of a training with the same profile", settings.weights,
-        )  # fmt: skip
-    detection = settings.detection or model.detection
-    if settings.min_distance is not None:
-        distance = settings.min_distance / settings.particle_diameter
-        detection = replace(detection, minimum_distance_diameters=distance)
-    if settings.negative_stain:
-        preprocess = replace(preprocess, negative_stain=True)
-    classifier = model.classifier if settings.classifier else None
-    return replace(model, preprocess=preprocess, detection=detection, classifier=classifier)
-
-
-def adapt(
-    model: Model, settings: PickSchema, found: MicrographList, device: str, needed: bool
-) -> tuple[Model, str]:
-    """The model with a classifier trained, without labels, on some of these micrographs (paper 3.3.2).
-
-    Their number is `settings.adapt`. A continued folder keeps its classifier; where nothing is left to pick
-    none is `needed`.
-    """
-    kept = Path(settings.out) / ADAPTED
-    count = min(settings.adapt or 0, len(found.entries))
-    words = f"adapted without labels on {count} of these micrographs"
-    if kept.is_file() or not needed:
-        if not needed:
-            return model, words
-        before = load_model(kept)
-        changed = {name: getattr(before, name) for name in ("classifier", "patches", "calibration")}
-        return replace(model, **changed), words
-    from drpnet.train import adapt_classifier  # Lightning takes seconds to import; only adapting needs it
-
-    micrographs = []
-    for place in np.linspace(0, len(found.entries) - 1, count).round().astype(int):
-        try:
-            micrographs.append(load(found.entries[place], settings.pixel_size)[:2])
-        except InputError as error:
-            log.warning("not used for adapting: %s", error)
-    if not micrographs:
-        raise InputError("none of the micrographs chosen for --adapt can be read; give a larger number")
-    log.info("adapting the classifier, without labels, on %d of these micrographs", len(micrographs))
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    config = compose_config("train", ["model=classifier", f"seed={settings.seed}", *_trainer(device)])
-    model = adapt_classifier(model, micrographs, settings.particle_diameter, config, device)
-    save_model(model, kept)
-    return model, words
-
-
-def _trainer(device: str) -> list[str]:
-    """Lightning's words for a device."""
-    kind, _, number = device.partition(":")
-    accelerator = {"cuda": "gpu"}.get(kind, kind)
-    return [f"trainer.accelerator={accelerator}", *([f"trainer.devices=[{number}]"] if number else [])]
-
-
-def manifest(
-    settings: PickSchema, records: Records, failures: list[tuple[str, str]], note: str
-) -> dict[str, Any]:
-    """What run.json says of a run; everything that a later cut and an evaluation need."""
-    star = settings.micrographs if settings.micrographs.lower().endswith(".star") else None
-    return {
-        "drpnet": __version__,
-        "parameters": identity(settings),
-        "weights": settings.weights,
-        "box_size": settings.box_size,
-        "micrographs_star": star,
-        "note": note,
-        "failures": failures,
-        "micrographs": [records[place] for place in sorted(records)],
-    }
 
 
 def print_result(result: PickResult, out: Path) -> None:

@@ -24,7 +24,7 @@ from drpnet.cascade import Picker
 from drpnet.complaints import one_line
 from drpnet.datamodules import loader
 from drpnet.datasets import open_dataset
-from drpnet.doctor import warn_of_labels
+from drpnet.doctor.glance import warn_of_labels
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
 from drpnet.evaluation.tables import print_evaluation

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from drpnet import schema
-from drpnet.cli import app, user_errors
+from drpnet.cli import app
+from drpnet.cli.app import user_errors
 from drpnet.io.coordinates import read_coordinates
 from drpnet.io.micrographs import write_micrograph
 from drpnet.model import Model, save_model

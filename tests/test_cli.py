@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from drpnet import __version__
-from drpnet.cli import _quoted, app
+from drpnet.cli import app
+from drpnet.cli.app import quoted
 from drpnet.schema import compose_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +56,7 @@ def test_the_version(capsys):
 def test_any_path_reaches_the_settings_unchanged(text):
     from drpnet.schema import pick_settings
 
-    config = compose_config("pick", [f"micrographs={_quoted(text)}", "out=o", "particle_diameter=1"])
+    config = compose_config("pick", [f"micrographs={quoted(text)}", "out=o", "particle_diameter=1"])
     assert pick_settings(config).micrographs == text
 
 

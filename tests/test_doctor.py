@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 
 from drpnet.cli import app
 from drpnet.datasets import LabelledMicrograph
-from drpnet.doctor import can_fix, examine, verdict, warn_of_labels, write_fixed
+from drpnet.doctor.examine import examine
+from drpnet.doctor.findings import as_json, remarks, sentence
+from drpnet.doctor.fix import can_fix, write_fixed
+from drpnet.doctor.glance import verdict, warn_of_labels
 from drpnet.errors import InputError
-from drpnet.findings import as_json, remarks, sentence
 from drpnet.frames.diagnosis import LEAST_CENTRES
 from drpnet.frames.transforms import Transform
 from drpnet.io.coordinates import read_coordinate_set
@@ -283,3 +285,12 @@ def test_the_warning_never_fails_a_training(caplog):
     warn_of_labels([gone], 100.0, "data", "labels")
     warn_of_labels([], 100.0, "data", "labels")
     assert not caplog.records
+
+
+def test_a_defect_of_the_doctor_costs_no_score_but_is_said(project, monkeypatch, caplog):
+    def broken(*_, **__):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("drpnet.doctor.glance.examine", broken)
+    assert verdict(project / "labels", project / "labels", project / "micrographs") is None
+    assert "the doctor could not look at the picks (ZeroDivisionError: by zero); please report it" in caplog.text

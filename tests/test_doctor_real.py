@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drpnet.doctor import examine
-from drpnet.findings import sentence
+from drpnet.doctor.examine import examine
+from drpnet.doctor.findings import sentence
 from drpnet.frames.contrast import block_size, darkness_of_image, shrink
 from drpnet.frames.diagnosis import diagnose
 from drpnet.frames.evidence import Case, Evidence

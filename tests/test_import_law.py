@@ -19,15 +19,15 @@ LAYERS: list[list[str]] = [
     ["samples", "datasets", "datamodules", "modules"],
     [
         "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "convert",
-        "evaluation", "quality", "findings", "doctor", "overlay", "picking", "report", "scoring", "figures", "simulate",
-        "train", "pick", "watch", "relion_job", "import_matlab",
+        "evaluation", "quality", "doctor", "overlay", "picking", "report", "scoring", "figures", "simulate",
+        "train", "pick_folder", "prepare", "pick", "watch", "relion_job", "import_matlab",
     ],
     ["cli"],
 ]  # fmt: skip
 ORDER = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 
 # Third-party packages that only some modules may import; None: no module at all.
-CONFIGURATION = {"schema", "limits", "train", "pick", "simulate", "cli"}
+CONFIGURATION = {"schema", "limits", "train", "prepare", "simulate", "cli"}
 ONLY_IN: dict[str, set[str] | None] = {
     "hydra": CONFIGURATION,
     "omegaconf": CONFIGURATION,

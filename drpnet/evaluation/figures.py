@@ -1,6 +1,5 @@
 """Pictures of an evaluation: precision-recall curves, reliability of the scores, their histogram, offsets of the matches."""
 
-import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from drpnet.io.atomic import write_bytes
+from drpnet.io.atomic import whole_file
 
 STYLES = ("-", "--", "-.", ":")
 BLUE, ORANGE = "#0072B2", "#D55E00"
@@ -38,10 +37,9 @@ def draw_evaluation(result: Mapping[str, Any], folder: Path) -> list[Path]:
         if figure is None:
             (folder / name).unlink(missing_ok=True)
             continue
-        buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=120)
+        with whole_file(folder / name) as temporary:
+            figure.savefig(temporary, dpi=120)
         plt.close(figure)
-        write_bytes(folder / name, buffer.getvalue())
         written.append(folder / name)
     return written
 

@@ -9,6 +9,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -138,9 +139,11 @@ def _word(value: Any) -> str:
     return f'"{value}"' if not value or re.match(r"_|data_|loop_|.*[#\s]", value) else value
 
 
-def _lines(path: Path) -> list[str]:
+@contextmanager
+def clear_reading(path: Path) -> Iterator[None]:
+    """What keeps a STAR file from being read, as an InputError that names it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        yield
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the name of the STAR file") from None
     except IsADirectoryError:
@@ -151,6 +154,11 @@ def _lines(path: Path) -> list[str]:
         raise InputError(
             f"{path} cannot be opened ({reason.strerror}); check it and its permissions"
         ) from reason
+
+
+def _lines(path: Path) -> list[str]:
+    with clear_reading(path):
+        text = path.read_text(encoding="utf-8")
     if not text.strip():
         raise InputError(
             f"{path} is empty; write the STAR file anew (a table without rows still has its header)"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from drpnet.errors import InputError
-from drpnet.io.star import split_words
+from drpnet.io.star import clear_reading, split_words
 
 ROWS = 1 << 16
 
@@ -86,22 +86,15 @@ def find_table(path: Path, blocks: Sequence[str]) -> StarTable:
     path = Path(path)
     block: str | None = None
     labels: list[str] = []
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file):
-                text = line.strip()
-                if text.startswith("data_"):
-                    block, labels = text[5:], []
-                elif text.startswith("_") and block in blocks:
-                    labels.append(text.split()[0][1:])
-                elif text and not text.startswith(("#", "loop_")) and labels:
-                    return StarTable(path, block or "", tuple(labels), number)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the name of the STAR file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder; give a STAR file in it") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not text; give a STAR file") from None
+    with clear_reading(path), path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file):
+            text = line.strip()
+            if text.startswith("data_"):
+                block, labels = text[5:], []
+            elif text.startswith("_") and block in blocks:
+                labels.append(text.split()[0][1:])
+            elif text and not text.startswith(("#", "loop_")) and labels:
+                return StarTable(path, block or "", tuple(labels), number)
     wanted = " or ".join(f"data_{name}" for name in blocks)
     raise InputError(f"{path} has no table {wanted} with rows; give a STAR file of particles")
 

@@ -1,6 +1,5 @@
 """Pictures of refinements side by side: the paper's Figure 6; views and probabilities as its Figures 3 to 5, G to I."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MultipleLocator
 
-from drpnet.io.atomic import write_bytes
+from drpnet.io.atomic import whole_file
 from drpnet.quality.histogram_picture import draw_histogram
 from drpnet.reconstruction.views import attainable, pixel_centres, rot_and_tilt
 
@@ -29,10 +28,9 @@ def draw_quality(results: Results, folder: Path) -> list[Path]:
     """Write figure6.png and views.png into a folder; returns the files."""
     written = []
     for name, figure in (("figure6.png", figure6(results)), ("views.png", views_figure(results))):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=200)
+        with whole_file(folder / name) as temporary:
+            figure.savefig(temporary, dpi=200)
         plt.close(figure)
-        write_bytes(folder / name, buffer.getvalue())
         written.append(folder / name)
     return written
 

@@ -68,6 +68,30 @@ def test_shards_with_other_settings_are_refused(pick, weights, mics, tmp_path, c
     assert pick(weights, mics, out, "--shard", "2/2", "--adapt", 1) == 2
 
 
+def test_a_share_binds_the_others_before_its_first_micrograph(pick, weights, mics, tmp_path, monkeypatch):
+    """Or two shares with different settings that start together would mix their candidates."""
+    out = tmp_path / "picks"
+    codes = []
+
+    def meanwhile(*_):
+        monkeypatch.undo()
+        codes.append(pick(weights, mics, out, "--shard", "2/2", "--min-distance", 30))
+        yield from ()
+
+    monkeypatch.setattr("drpnet.pick.pick_all", meanwhile)
+    assert pick(weights, mics, out, "--shard", "1/2") == 0
+    assert codes == [2]
+
+
+def test_candidates_of_unknown_settings_are_not_gone_on_with(pick, weights, mics, tmp_path, capsys):
+    out = tmp_path / "picks"
+    assert pick(weights, mics, out) == 0
+    (out / "run.json").unlink()
+    assert pick(weights, mics, out, "--min-distance", 30) == 2
+    assert "holds candidates, but not the run.json" in capsys.readouterr().err
+    assert not (out / "run.json").exists()
+
+
 @pytest.mark.parametrize("text", ["", "2", "0/3", "4/3", "1/2/3", "-1/2", "a/b"])
 def test_wrong_shards_are_named(text):
     with pytest.raises(InputError, match="K/N"):

@@ -10,11 +10,9 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
-import torch
 
 from drpnet import picking, relion_job
 from drpnet.cli import app
-from drpnet.config import DetectionConfig
 from drpnet.convert import Options, convert
 from drpnet.errors import InputError
 from drpnet.io.coordinates import read_coordinates
@@ -22,8 +20,6 @@ from drpnet.io.micrographs import read_micrograph, write_micrograph
 from drpnet.io.relion_jobs import exit_files, relion_version
 from drpnet.io.star import read_star, write_star
 from drpnet.ledger import read_records
-from drpnet.model import Calibration, Model, save_model
-from drpnet.networks import FCRN
 
 PLACES = ("a/one", "b/one", "b/two.v2")
 JOB = "External/job004"
@@ -41,19 +37,6 @@ PIPELINE = (
     "data_pipeline_nodes\n\nloop_\n_rlnPipeLineNodeName #1\n_rlnPipeLineNodeTypeLabel #2\n"
     "CtfFind/job003/micrographs_ctf.star {}\n"
 )
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    architectures = {"fcrn": {"name": "drpnet.networks.FCRN", "arguments": {"width": 4}}}
-    model = Model(
-        FCRN(width=4), detection=DetectionConfig(threshold=0.002), calibration=Calibration((0.0, 10.0)),
-        architectures=architectures,
-    )  # fmt: skip
-    save_model(model, path)
-    return path
 
 
 @pytest.fixture

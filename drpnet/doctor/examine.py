@@ -1,32 +1,26 @@
 """The frame doctor: do coordinates lie on the particles of their micrographs, and if not, in which frame do they?"""
 
-import logging
 import math
-import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from drpnet.datasets import LabelledMicrograph
+from drpnet.doctor.findings import Examination
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import pair_names
-from drpnet.findings import Examination, many, sentence
 from drpnet.frames.contrast import block_size, darkness_of_image, darkness_of_labels, shrink
 from drpnet.frames.diagnosis import CENTRING, LEAST_CENTRES, Diagnosis, diagnose, guess_diameter
 from drpnet.frames.evidence import Case, Evidence
-from drpnet.frames.transforms import IDENTITY, Shape, Transform
-from drpnet.io.coordinates import Coordinates, is_inside, read_coordinate_set
+from drpnet.frames.transforms import IDENTITY, Shape
+from drpnet.io.coordinates import Coordinates, read_coordinate_set
 from drpnet.io.find import find_micrographs
 from drpnet.io.labels import read_labels
-from drpnet.io.micrographs import COMPRESSED_SUFFIXES, read_micrograph, read_shape
-from drpnet.io.picks import write_autopick_star
+from drpnet.io.micrographs import read_micrograph, read_shape
 
-log = logging.getLogger(__name__)
 MOST_MICROGRAPHS = 20
 """More than these are not looked at, but taken evenly from all; --fix corrects every one."""
 _FEWEST_ACROSS = 64
@@ -35,7 +29,6 @@ _STEP = 1.6
 """From one diameter to the next that is tried."""
 _LABELS_CENTRING = 0.03
 """Two people's centres of the same particles differ by less than this part of a diameter, on average."""
-_GLANCE_MICROGRAPHS, _GLANCE_CENTRES, _GLANCE_SECONDS = 3, 600, 0.7
 
 
 def examine(
@@ -53,8 +46,7 @@ def examine(
 
     The evidence is other `labels` of the same micrographs, else the image alone, in which particles are dark, or bright
     with `negative_stain`. `diameter` is in Angstrom, `diameter_px` in pixels; without either it is guessed. Raises
-    InputError where nothing can be compared; single files that cannot be
-    read are named among the failures.
+    InputError where nothing can be compared; single files that cannot be read are named among the failures.
     """
     for name, value in (("diameter", diameter), ("diameter-px", diameter_px), ("pixel-size", pixel_size)):
         if value is not None and not (math.isfinite(value) and value > 0):
@@ -81,13 +73,13 @@ def examine(
     others = None if known is None else {name: known[key] for key, name in pair_names(list(known), list(sets)).items()}
     if others is not None and not others:
         raise InputError(f"{labels} has no labels for these micrographs; the file names must agree")
-    chosen = _evenly([name for name in sets if others is None or name in others], most)
+    chosen = evenly([name for name in sets if others is None or name in others], most)
     sizes = {name: pixel_size or named[name].pixel_size for name in chosen}
-    found = _examine(sets, paths, chosen, others, sizes, diameter, diameter_px, failures, negative_stain=negative_stain)
+    found = examine_sets(sets, paths, chosen, others, sizes, diameter, diameter_px, failures, negative_stain=negative_stain)
     return replace(found, source=Path(coordinates))
 
 
-def _examine(
+def examine_sets(
     sets: dict[str, Coordinates],
     paths: dict[str, Path],
     chosen: Sequence[str],
@@ -99,7 +91,7 @@ def _examine(
     seconds: float = math.inf,
     negative_stain: bool = False,
 ) -> Examination:
-    """Read what was chosen, for at most about `seconds`, and diagnose it."""
+    """Read the `chosen` of the sets, for at most about `seconds`, and diagnose them, against `others` where given."""
     began, finest = time.monotonic(), None
     cases: list[tuple[str, Shape, np.ndarray, np.ndarray | None]] = []
     pixel_size, guessed = None, diameter is None and diameter_px is None
@@ -187,126 +179,6 @@ def _right_if_larger(
     return found if found.kind == "right" else None
 
 
-class Written(NamedTuple):
-    """What --fix wrote: micrographs and centres corrected, micrographs as they were, and what is left out, in words."""
-
-    corrected: int
-    centres: int
-    unchanged: int
-    left_out: list[str]
-
-    def words(self, out: Path) -> str:
-        """One line."""
-        also = f", and {many(self.unchanged, 'micrograph')} as they were," if self.unchanged else ""
-        return f"wrote {many(self.centres, 'corrected coordinate')} of {many(self.corrected, 'micrograph')}{also} to {out}"
-
-
-def can_fix(examination: Examination, first: int | None = None) -> bool:
-    """Whether `write_fixed` would change anything: the set, or a micrograph of another frame than a set that is right."""
-    found = examination.diagnosis
-    told = any(frame is not None for frame in found.against.values())
-    return found.kind == "wrong" or found.kind == "right" and (told or bool(first))
-
-
-def write_fixed(examination: Examination, out: Path, first: int | None = None) -> Written:
-    """Write the corrected coordinates, one RELION .star a micrograph, below `out`, which must be new or empty.
-
-    `first` 1 says that the pixels are counted from 1 where the evidence cannot. A micrograph that is in another frame than
-    the rest is corrected from its own, and left out where that cannot be told. The input is never touched.
-    """
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is there already; name a new or empty folder for the corrected coordinates")
-    transform = corrected(examination.diagnosis, first)
-    files = centres = unchanged = 0
-    left_out = []
-    for name, coordinates in examination.sets.items():
-        own = examination.diagnosis.against.get(name, transform)
-        if own is None:
-            left_out.append(f"{name}: it is in another frame than the rest, which cannot be told")
-            continue
-        own = replace(own, first=transform.first)
-        path = out / f"{name}_autopick.star"
-        if own == IDENTITY:
-            write_autopick_star(path, coordinates.centres, coordinates.scores)
-            unchanged += 1
-            continue
-        try:
-            shape = read_shape(examination.paths[name])
-        except InputError as error:
-            left_out.append(str(error))
-            continue
-        places = own.apply(coordinates.centres, shape)
-        kept = is_inside(places, shape)
-        if not kept.all():
-            left_out.append(f"{name}: {many(int((~kept).sum()), 'centre')} outside the micrograph")
-        scores = None if coordinates.scores is None else coordinates.scores[kept]
-        write_autopick_star(path, places[kept], scores)
-        files, centres = files + 1, centres + int(kept.sum())
-    return Written(files, centres, unchanged, left_out)
-
-
-def corrected(diagnosis: Diagnosis, first: int | None = None) -> Transform:
-    """The transform that corrects the set; `first` overrides from which number pixels are counted."""
-    found = diagnosis.found.transform
-    return found if first is None else replace(found, first=first)
-
-
-def verdict(picks: Path, truth: Path, micrographs: Path | None = None, diameter_px: float | None = None) -> str | None:
-    """One line on the frame of `picks`, by the images alone, for whoever scores them; None where no image is at hand.
-
-    The micrographs are given, or in a folder named micrographs beside the picks or the truth, or one or two levels above.
-    It never raises: a score must not fail for it.
-    """
-    try:
-        folder = micrographs if micrographs is not None else _beside(picks, truth)
-        if folder is None:
-            return None
-        found = examine(str(folder), picks, diameter_px=diameter_px, most=_GLANCE_MICROGRAPHS)
-        size = "" if diameter_px is None else f" --diameter-px {diameter_px:g}"
-        bright = " --negative-stain" if found.diagnosis.kind == "bright" else ""
-        command = f"drpnet doctor {shlex.quote(str(folder))} {shlex.quote(str(picks))}{size}{bright}"
-        return f"Doctor: {sentence(found)}" + ("" if found.healthy else f" See: {command}")
-    except Exception as error:  # noqa: BLE001
-        log.debug("no verdict", exc_info=error)
-        return None
-
-
-def warn_of_labels(
-    micrographs: Sequence[LabelledMicrograph],
-    diameter: float,
-    root: str,
-    coordinates: str,
-    negative_stain: bool = False,
-) -> None:
-    """A loud warning where labels surely sit on nothing, or fit better in another frame; a glance of a second or two.
-
-    `diameter` in Angstrom; `root` and `coordinates` are the data set's, for the command that the warning names;
-    `negative_stain` says that particles are bright. It never raises: a training must not fail for it.
-    """
-    try:
-        usable = {m.stem: m for m in micrographs if m.path.suffix.lower() not in COMPRESSED_SUFFIXES and len(m.centres)}
-        names = _evenly(list(usable), _GLANCE_MICROGRAPHS)
-        if not names:
-            return
-        step = max(1, sum(len(usable[name].centres) for name in names) // _GLANCE_CENTRES)
-        sets = {name: Coordinates(usable[name].centres[::step]) for name in names}
-        paths, sizes = {name: usable[name].path for name in names}, {name: usable[name].pixel_size for name in names}
-        found = _examine(sets, paths, names, None, sizes, diameter, None, [], _GLANCE_SECONDS, negative_stain)
-        if found.diagnosis.kind not in ("right", "unknown"):
-            bright = found.diagnosis.kind == "bright"
-            folder, labels = shlex.quote(str(paths[names[0]].parent)), shlex.quote(str(Path(root) / coordinates))
-            stain = " --negative-stain" if bright is not negative_stain else ""
-            command = f"drpnet doctor {folder} {labels} --diameter {diameter:g}{stain}"
-            flip = not bright and found.diagnosis.found.transform == Transform(flip_y=True)
-            remedy = " or change dataset.coordinates_upside_down" if flip else ""
-            remedy = f" or set preprocess.negative_stain={str(not negative_stain).lower()}" if bright else remedy
-            question = "ARE THE PARTICLES BRIGHT OR DARK?" if bright else "ARE THE LABELS IN THE RIGHT FRAME?"
-            log.warning("%s %s Look with: %s%s", question, sentence(found), command, remedy)
-    except Exception as error:  # noqa: BLE001
-        log.debug("labels not looked at", exc_info=error)
-
-
 def _read(path: Path, with_image: bool) -> tuple[Shape, float | None, np.ndarray | None]:
     if not with_image:
         return read_shape(path), None, None
@@ -323,12 +195,8 @@ def _finest(shape: Shape, labels: np.ndarray | None) -> float:
     return max(8.0, spacing) if math.isfinite(spacing) else smallest
 
 
-def _evenly(names: Sequence[str], most: int) -> list[str]:
+def evenly(names: Sequence[str], most: int) -> list[str]:
+    """At most so many of the names, taken evenly."""
     if len(names) <= most:
         return list(names)
     return [names[i] for i in np.linspace(0, len(names) - 1, most).round().astype(int)]
-
-
-def _beside(*sources: Path) -> Path | None:
-    places: Iterable[Path] = (above / "micrographs" for source in sources for above in Path(source).resolve().parents[:3])
-    return next((place for place in places if place.is_dir()), None)

@@ -1,0 +1,1 @@
+"""`drpnet doctor`: do coordinates lie on the particles of their micrographs? Start with `examine.examine`."""
