@@ -28,7 +28,7 @@ def test_picking_starts_without_what_it_does_not_need():
 
 COMMANDS = [
     (), ("pick",), ("relion-pick",), ("threshold",), ("convert",), ("evaluate",), ("table",), ("doctor",), ("simulate",),
-    ("download",), ("import-matlab",),
+    ("download",), ("import-matlab",), ("sweep",),
 ]
 
 

@@ -21,13 +21,14 @@ LAYERS: list[list[str]] = [
         "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "convert",
         "evaluation", "quality", "doctor", "overlay", "picking", "report", "scoring", "figures", "simulate",
         "train", "pick_folder", "prepare", "pick", "watch", "relion_job", "import_matlab",
+        "cluster", "sweep",
     ],
     ["cli"],
 ]  # fmt: skip
 ORDER = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 
 # Third-party packages that only some modules may import; None: no module at all.
-CONFIGURATION = {"schema", "limits", "train", "prepare", "simulate", "cli"}
+CONFIGURATION = {"schema", "limits", "train", "prepare", "simulate", "sweep", "cli"}
 ONLY_IN: dict[str, set[str] | None] = {
     "hydra": CONFIGURATION,
     "omegaconf": CONFIGURATION,
@@ -35,6 +36,9 @@ ONLY_IN: dict[str, set[str] | None] = {
     "lightning": None,
     "wandb": None,
     "tensorboard": None,
+    "optuna": {"sweep"},
+    "plotly": {"sweep"},
+    "submitit": {"cluster"},
     "pandas": {"io"},
     "mrcfile": {"io"},
     "numba": {"floods", "reconstruction"},

@@ -1,4 +1,4 @@
-"""drpnet train, simulate, download, import-matlab: what picking needs."""
+"""drpnet train, sweep, simulate, download, import-matlab: what picking needs."""
 
 import re
 import sys
@@ -86,6 +86,38 @@ def train(context: typer.Context) -> None:
 
     sys.argv = ["drpnet train", *context.args]  # what Hydra reads
     run_script(hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(main))
+
+
+@app.command(
+    context_settings=PASS_ON,
+    epilog="Example: **drpnet sweep sweep=fcrn_lr study=outputs/sweeps/lr trials=50 workers=2 dataset=simulated_trpv1**",
+)
+def sweep(context: typer.Context) -> None:
+    """Search better settings by many trainings, each a process of its own; the same command again goes on.
+
+    sweep=NAME (conf/sweep) or sweep=FILE.yaml, study=FOLDER, trials=N, workers=N, cluster=slurm or local, wandb=true; every
+    other KEY=VALUE goes to the trainings. Exit status 1 where no training is complete.
+    """
+    with user_errors():
+        from drpnet.sweep.settings import sweep_run
+
+        settings = sweep_run(context.args)
+        try:
+            from drpnet.sweep.report import print_summary
+            from drpnet.sweep.run import sweep as run
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.split(".")[0] not in ("optuna", "plotly"):
+                raise
+            raise InputError(f"sweeps need {error.name}, which is not installed: pip install 'drpnet[sweep]'") from None
+        try:
+            found = run(settings)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the same command again goes on") from None
+        print_summary(found, settings.sweep, settings.study)
+    if not found.has_best:
+        sys.stderr.write(f"no training is complete; see {settings.study / 'trials'}\n")
+        raise SystemExit(1)
+    typer.echo(f"the best: {settings.study / 'best'}; all: {settings.study / 'results.csv'}, {settings.study / 'report.html'}")
 
 
 @app.command(epilog="Example: **drpnet import-matlab cnet_1.mat --out cnet_1.safetensors**")
