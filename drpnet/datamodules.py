@@ -178,16 +178,20 @@ class ClassifierDataModule(pl.LightningDataModule):
         return loader(self.train_set, self.batch_size, self.seed, self.num_workers, self.patches_per_epoch)
 
     def val_dataloader(self) -> DataLoader:
-        """Unaugmented patches."""
+        """Unaugmented patches; processes that train together see all of them each, so that none counts twice."""
         assert self.val_set is not None
-        return loader(self.val_set, 256, 0)
+        return DataLoader(self.val_set, batch_size=256, sampler=EpochSampler(len(self.val_set), 0, deal=False))
 
 
 def loader(
     dataset: DistanceMapPatches | LabelledPatches, batch_size: int, seed: int, num_workers: int = 0, items: int = 0
 ) -> DataLoader:
-    """Batches of seeded patches in the order of (seed, epoch), `items` patches an epoch (0: all)."""
+    """Batches of seeded patches in the order of (seed, epoch), `items` patches an epoch (0: all).
+
+    `batch_size` is that of all processes which train together: a step sees the same patches however many they are.
+    """
     sampler = EpochSampler(len(dataset), seed, items)
+    share = max(1, batch_size // sampler.num_replicas)
     return DataLoader(
-        dataset, batch_size=batch_size, sampler=sampler, num_workers=num_workers, persistent_workers=num_workers > 0
+        dataset, batch_size=share, sampler=sampler, num_workers=num_workers, persistent_workers=num_workers > 0
     )

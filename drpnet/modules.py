@@ -1,10 +1,12 @@
 """Lightning modules: the FCRN learns the distance map (Adam, MSE), the classifier tells particles apart (SGD)."""
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
@@ -50,6 +52,11 @@ class _Trained(pl.LightningModule):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The network's output."""
         return self.network(x.contiguous(memory_format=torch.channels_last))
+
+    def on_train_epoch_start(self) -> None:
+        """What an epoch draws by itself (dropout) depends on (seed, epoch, process) alone: a resumed run draws the same."""
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+        torch.manual_seed(int(np.random.SeedSequence((seed, self.current_epoch, self.global_rank)).generate_state(1)[0]))
 
     def configure_optimizers(self) -> Any:
         """The optimizer of the configuration, its rate scheduled step by step."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy import fft
 from torch import distributed
-from torch.utils.data import Dataset, DistributedSampler, Sampler
+from torch.utils.data import Dataset, DistributedSampler
 
 from drpnet.patches import patch_corners
 from drpnet.preprocess import Frame, rescale, standardise
@@ -79,25 +79,36 @@ class Augmentation:
         return image * np.float32(np.exp(self.contrast * rng.normal())) + np.float32(self.brightness * rng.normal())
 
 
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Yields (epoch, index) in an order that depends on (seed, epoch) alone, so that a resumed run sees the same data."""
+def together() -> tuple[int, int]:
+    """(rank, number) of the processes that train together; (0, 1) alone."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
 
-    def __init__(self, length: int, seed: int, items: int = 0):
-        """`length` items to choose from, `items` an epoch (0: all); where more are asked for, they come again."""
-        self.length, self.items, self.seed, self.epoch = length, items or length, seed, 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before every epoch."""
-        self.epoch = epoch
+class EpochSampler(DistributedSampler):
+    """Yields (epoch, index) in an order that depends on (seed, epoch) alone, so that a resumed run sees the same data.
+
+    Processes that train together get every N-th item each, so that their batches of n make up the batch of N n that one
+    process would see. Where the items do not divide, the last of an epoch are filled up with the first. (Lightning deals
+    out other samplers by itself, in another order, but leaves a DistributedSampler as it is.)
+    """
+
+    def __init__(self, length: int, seed: int, items: int = 0, deal: bool = True):
+        """`length` items to choose from, `items` an epoch (0: all); where more are asked for, they come again.
+
+        Without `deal` every process gets all items.
+        """
+        rank, processes = together() if deal else (0, 1)
+        self.length, self.items = length, items or length
+        super().__init__(range(self.items), num_replicas=processes, rank=rank, shuffle=False, seed=seed)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
         rounds = [rng.permutation(self.length) for _ in range(-(-self.items // max(1, self.length)))]
         order = np.concatenate([np.empty(0, int), *rounds])[: self.items]
-        return iter([(self.epoch, int(index)) for index in order])
-
-    def __len__(self) -> int:
-        return self.items
+        mine = np.resize(order, self.total_size)[self.rank :: self.num_replicas]
+        return iter([(self.epoch, int(index)) for index in mine])
 
 
 class OnceSampler(DistributedSampler):
@@ -108,8 +119,7 @@ class OnceSampler(DistributedSampler):
     """
 
     def __init__(self, dataset: Dataset):
-        together = distributed.is_available() and distributed.is_initialized()
-        rank, processes = (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
+        rank, processes = together()
         super().__init__(dataset, num_replicas=processes, rank=rank, shuffle=False)
         self.items = len(dataset)  # type: ignore[arg-type]
 

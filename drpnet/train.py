@@ -21,6 +21,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from drpnet.cascade import Picker
+from drpnet.checkpoints import WholeFiles
 from drpnet.complaints import one_line
 from drpnet.datamodules import loader
 from drpnet.datasets import open_dataset
@@ -63,12 +64,14 @@ def train(config: DictConfig, folder: Path) -> float:
         pl.seed_everything(settings.seed, workers=True, verbose=False)
         trainer = build_trainer(config, folder)
         network = instantiate(config.network)
+        check_normalisation(trainer, network, config)
         start, module, make_datamodule = STAGES[settings.stage](config, settings, network)
         if settings.resume is not None:
             check_checkpoint(settings.resume, module)
 
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, folder / "config.yaml", resolve=True)
+        if trainer.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(config, folder / "config.yaml", resolve=True)
         with counted("Simulating micrographs") as progress:
             data = open_dataset(settings.dataset, progress)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
@@ -124,7 +127,9 @@ def build_trainer(config: DictConfig, folder: Path) -> pl.Trainer:
     callbacks = [instantiate(callback) for callback in (config.callbacks or {}).values()]
     logger = instantiate(config.logger) if config.logger else False
     try:
-        trainer = instantiate(config.trainer)(callbacks=callbacks, logger=logger, default_root_dir=str(folder))
+        trainer = instantiate(config.trainer)(
+            callbacks=callbacks, logger=logger, default_root_dir=str(folder), plugins=[WholeFiles()]
+        )
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise InputError(f"trainer does not fit: {one_line(error)}; correct that key of trainer") from None
     devices = trainer.num_devices * trainer.num_nodes
@@ -133,9 +138,26 @@ def build_trainer(config: DictConfig, folder: Path) -> pl.Trainer:
             f"--multirun and {devices} devices: each device would start the whole sweep again; "
             "give each training its own command, or set trainer.devices=1"
         )
+    batch: Any = OmegaConf.select(config, "datamodule.batch_size")
+    if isinstance(batch, int) and batch % devices:
+        raise InputError(
+            f"datamodule.batch_size={batch} is of all devices together and cannot be dealt to {devices}; "
+            f"take a multiple of {devices}"
+        )
     if not trainer.is_global_zero:
         logging.disable(logging.WARNING)  # one process speaks for all
     return trainer
+
+
+def check_normalisation(trainer: pl.Trainer, network: nn.Module, config: DictConfig) -> None:
+    """Raise InputError where batch normalisation over all devices is asked for on CPUs: torch has it on GPUs only."""
+    normalises = any(isinstance(part, nn.BatchNorm2d) for part in network.modules())
+    on_cpu = trainer.strategy.root_device.type == "cpu" and trainer.num_devices > 1
+    if normalises and on_cpu and config.trainer.get("sync_batchnorm"):
+        raise InputError(
+            "the network normalises batches, and over several processes that works on GPUs only; set trainer.devices=1, "
+            "or trainer.sync_batchnorm=false, where each process normalises its own share and the numbers are others"
+        )
 
 
 def _fcrn_stage(config: DictConfig, settings: TrainSettings, network: nn.Module) -> Stage:

@@ -61,19 +61,30 @@ def _as_main(script: str, arguments: list[str], cwd: str, environment: dict[str,
 
 
 @pytest.fixture(scope="session")
-def run_script(tmp_path_factory):
-    """Runs `python script *arguments` in a process of its own, which starts with everything imported."""
+def start_script():
+    """Starts `python script *arguments` in a process of its own, which begins with everything imported."""
+
+    def start(script: Path, *arguments: object, cwd: Path, outputs: list[Path], **environment: str):
+        words = [str(word) for word in arguments]
+        process = processes.Process(
+            target=_as_main, args=(str(script), words, str(cwd), environment, [str(output) for output in outputs])
+        )
+        process.start()
+        return process
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_script(tmp_path_factory, start_script):
+    """Runs `python script *arguments` to its end, in such a process."""
     folder = tmp_path_factory.mktemp("output")
 
     def run(script: Path, *arguments: object, cwd: Path, **environment: str) -> Finished:
         outputs = [folder / "stdout", folder / "stderr"]
         for output in outputs:
             output.unlink(missing_ok=True)
-        words = [str(word) for word in arguments]
-        process = processes.Process(
-            target=_as_main, args=(str(script), words, str(cwd), environment, [str(output) for output in outputs])
-        )
-        process.start()
+        process = start_script(script, *arguments, cwd=cwd, outputs=outputs, **environment)
         process.join(300)
         if process.is_alive():
             process.kill()

@@ -16,12 +16,12 @@ LAYERS: list[list[str]] = [
         "frames", "simulation", "reconstruction",
     ],
     ["networks", "model", "cascade", "mining", "metrics"],
-    ["samples", "datasets", "datamodules", "modules"],
+    ["samples", "datasets", "datamodules", "modules", "checkpoints"],
     [
         "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "convert",
         "evaluation", "quality", "doctor", "overlay", "picking", "report", "scoring", "figures", "simulate",
         "train", "pick_folder", "prepare", "pick", "watch", "relion_job", "import_matlab",
-        "cluster", "sweep",
+        "cluster", "pick_jobs", "sweep",
     ],
     ["cli"],
 ]  # fmt: skip
@@ -32,7 +32,7 @@ CONFIGURATION = {"schema", "limits", "train", "prepare", "simulate", "sweep", "c
 ONLY_IN: dict[str, set[str] | None] = {
     "hydra": CONFIGURATION,
     "omegaconf": CONFIGURATION,
-    "pytorch_lightning": {"datamodules", "modules", "train"},
+    "pytorch_lightning": {"datamodules", "modules", "checkpoints", "train"},
     "lightning": None,
     "wandb": None,
     "tensorboard": None,

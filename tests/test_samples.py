@@ -96,6 +96,18 @@ def test_an_epoch_of_fewer_or_more_items_than_there_are(items):
     assert counts.max() - counts.min() <= 1
 
 
+@pytest.mark.parametrize(("items", "processes"), [(24, 2), (24, 3), (23, 2), (7, 4)])
+def test_processes_share_the_batches_of_one(monkeypatch, items, processes):
+    alone = list(EpochSampler(30, 7, items))
+    shares = []
+    for rank in range(processes):
+        monkeypatch.setattr("drpnet.samples.together", lambda rank=rank: (rank, processes))
+        shares.append(list(EpochSampler(30, 7, items)))
+        assert list(EpochSampler(30, 7, items, deal=False)) == alone
+    dealt = [item for place in zip(*shares, strict=True) for item in place]
+    assert dealt[:items] == alone and dealt[items:] == alone[: len(dealt) - items]
+
+
 def test_image_and_target_are_turned_alike():
     dataset = distance_map_patches(augmentation=Augmentation(brightness=0, contrast=0, jitter_px=4))
     # then the image tells what its target must be

@@ -142,7 +142,7 @@ from drpnet.cli import main
 if __name__ == "__main__":
     sys.exit(main())
 """
-DDP = ["trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
+DDP = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
 
 
 @pytest.mark.slow
@@ -163,11 +163,14 @@ def test_two_devices_train_together_however_they_are_started(repository, fcrn_ru
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("SIMULATED STAND-IN") + result.stdout.count("SIMULATED STAND-IN") == 1
     assert {path.name for path in (tmp_path / "run").glob("*.log")} == {"train.log", "train_ddp_process_1.log"}
-    alone = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
-    together = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
-    assert together == 26 and alone == 50  # two epochs of 400 patches, 16 a device
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["epochs"] == 2 and metrics["validation"]["best_f_measure"] > 0.5
+    alone = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    together = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert together["global_step"] == alone["global_step"] == 50  # two epochs of 400 patches, 16 in all
+    for name, values in alone["state_dict"].items():  # Adam divides by gradients: differences of sums grow
+        torch.testing.assert_close(together["state_dict"][name], values, rtol=0, atol=2e-3)
+    metrics, before = (json.loads((run / "metrics.json").read_text()) for run in (tmp_path / "run", folder))
+    assert metrics["epochs"] == 2
+    assert metrics["validation"]["best_f_measure"] == pytest.approx(before["validation"]["best_f_measure"], abs=0.02)
     assert "experiment=trpv1_fcrn" in metrics["command"]
     assert load_model(tmp_path / "run" / "weights.safetensors").fcrn is not None
 
@@ -185,6 +188,20 @@ def test_the_console_says_a_mistake_in_one_line_too(run_script, tmp_path, argume
 def test_a_sweep_over_several_devices_is_refused(run, tmp_path):
     result = run(tmp_path / "data", "-m", "seed=0,1", *EASY, *DDP, f"hydra.sweep.dir={tmp_path}/run")
     assert re.search("--multirun and 2 devices: .*; give each training its own command", one_line(result))
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["datamodule.batch_size=15"], "batch_size=15 is of all devices together and cannot be dealt to 2"),
+        (["model=unet"], "trainer.sync_batchnorm=false"),
+    ],
+)
+def test_what_two_devices_cannot_do_is_one_line(run, tmp_path, arguments, named):
+    devices = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
+    words = ["experiment=trpv1_fcrn", *EASY, *devices, *arguments, f"hydra.run.dir={tmp_path}/run"]
+    assert named in one_line(run(tmp_path / "data", *words))
     assert not (tmp_path / "data").exists()
 
 

@@ -79,24 +79,40 @@ def write_data(folder: Path) -> None:
         np.save(folder / f"{index}.npy", centres)
 
 
-def trained(folder: Path) -> dict[str, float]:
-    """What two epochs log that change nothing (rate 0), by as many processes as run this."""
+class Losses(pl.Callback):
+    """Keeps the loss of every step."""
+
+    def __init__(self):
+        self.kept: list[float] = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        """One more."""
+        self.kept.append(float(outputs["loss"]))
+
+
+def trained(folder: Path) -> dict:
+    """What two epochs log, their losses step by step and the weights they lead to, by as many processes as run this."""
     every = tuple(LabelledMicrograph(path, np.load(path.with_suffix(".npy"))) for path in sorted(folder.glob("*.mrc")))
     data = LabelledSet("blobs", 40.0, every[:2], every[2:], (), simulated=True)
     datamodule = DistanceMapDataModule(
-        data, PreprocessConfig(illumination_sigma_diameters=0), DistanceTarget(), patch_size=32, patches_per_epoch=24,
+        data, PreprocessConfig(illumination_sigma_diameters=0), DistanceTarget(), patch_size=32, patches_per_epoch=22,
         batch_size=4, augmentation=Augmentation(), seed=5,
     )  # fmt: skip
     module = FCRNModule(
-        BlobFinder(), lambda parameters: torch.optim.SGD(parameters, lr=0.0), detection=DetectionConfig(threshold=0.02)
-    )
+        BlobFinder(), lambda parameters: torch.optim.SGD(parameters, lr=0.02, momentum=0.9),
+        detection=DetectionConfig(threshold=0.02), schedule="cosine",
+    )  # fmt: skip
     processes = distributed.get_world_size() if distributed.is_initialized() else 1
+    losses = Losses()
     trainer = pl.Trainer(
         accelerator="cpu", devices=processes, strategy="ddp" if processes > 1 else "auto", max_epochs=2, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+        callbacks=[losses],
     )  # fmt: skip
     trainer.fit(module, datamodule)
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    weights = torch.cat([values.detach().flatten() for values in module.network.parameters()]).tolist()
+    return {"metrics": metrics, "losses": losses.kept, "weights": weights}
 
 
 def _process(rank: int, folder: str) -> None:
@@ -132,10 +148,16 @@ def test_the_metrics_pool_their_counts(together):
         assert first["counted"][key] + second["counted"][key] == alone[key]
 
 
-def test_training_logs_what_one_process_logs(together):
+def test_two_processes_train_as_one(together):
+    """The same batches of four (two and two), so the same steps; the differences are those of float32 sums."""
     folder, (first, second) = together
-    alone = trained(folder)
-    assert 0.3 < alone["val_f"] < 0.95
-    assert set(alone) == {"train_loss", "val_loss", "val_f"}
+    alone, one, two = trained(folder), first["trained"], second["trained"]
+    assert 0.3 < alone["metrics"]["val_f"] < 0.95
+    assert set(alone["metrics"]) == {"train_loss", "val_loss", "val_f"}
     # three validation micrographs for two processes: one of them comes twice and must count once
-    assert first["trained"] == second["trained"] == pytest.approx(alone, rel=1e-5)
+    assert one["metrics"] == two["metrics"] == pytest.approx(alone["metrics"], rel=1e-5)
+    assert len(alone["losses"]) == 12  # 22 patches in fours, twice
+    assert np.mean([one["losses"], two["losses"]], axis=0) == pytest.approx(alone["losses"], rel=1e-5)
+    start = torch.cat([values.detach().flatten() for values in BlobFinder().parameters()]).numpy()
+    assert np.abs(alone["weights"] - start).max() > 1e-3
+    assert one["weights"] == two["weights"] == pytest.approx(alone["weights"], abs=1e-6)
