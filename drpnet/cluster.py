@@ -34,8 +34,10 @@ class Job:
         error = self.job.exception()
         if error is None:
             return None
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        return f"job {self.name}: {lines[-1] if lines else type(error).__name__}; see {self.output}"
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raised = [line for line in lines if re.match(r"[\w.]*(Error|Exit|Interrupt)\b", line)]  # the last of a traceback
+        said = [*lines[:1], *raised][-1] if lines else type(error).__name__
+        return f"job {self.name}: {said[:300]}; see {self.output}"
 
     def stop(self) -> None:
         """Cancel it."""

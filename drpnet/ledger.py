@@ -72,6 +72,11 @@ def read_records(out: Path) -> Records:
     return records
 
 
+def count_records(out: Path) -> int:
+    """How many micrographs of a pick folder have a record, without reading them."""
+    return sum(1 for _ in _record_files(out / CANDIDATES))
+
+
 def read_manifest(out: Path) -> dict[str, Any]:
     """run.json of a pick folder; InputError when there is none or it is no manifest of ours."""
     path = out / MANIFEST

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -154,6 +154,16 @@ def compose_config(name: str, overrides: list[str]) -> DictConfig:
     register()
     with clear_errors(), initialize_config_dir(str(conf_folder()), version_base="1.3"):
         return compose(name, overrides=overrides)
+
+
+def cluster_parameters(kind: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What conf/cluster/<kind>.yaml says of jobs, with changes; parameters of submitit. InputError for no such kind."""
+    folder = conf_folder() / "cluster"
+    kinds = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "none")
+    if kind not in kinds:
+        raise InputError(f"there is no cluster {kind!r}; use {', '.join(kinds)}")
+    given = {**cast(dict, OmegaConf.to_container(OmegaConf.load(folder / f"{kind}.yaml"))), **changes}
+    return {key: value for key, value in given.items() if value is not None and key != "kind"}
 
 
 @contextmanager

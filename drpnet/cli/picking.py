@@ -1,5 +1,7 @@
 """drpnet pick, threshold."""
 
+import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,6 +9,7 @@ import typer
 
 from drpnet.cli.app import app, as_path, quoted, user_errors
 from drpnet.cli.run import run_picking
+from drpnet.errors import InputError
 
 
 @app.command(epilog="Example: **drpnet pick my_micrographs/ --out picks --diameter 180**")
@@ -57,20 +60,56 @@ def pick(
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Also write a picture of every micrograph with its picks")
     ] = False,
+    submit: Annotated[
+        str | None, typer.Option(metavar="CLUSTER", help="Pick by jobs, a share each: slurm, or local to try them here")
+    ] = None,
+    shards: Annotated[int | None, typer.Option(help="With --submit: how many shares")] = None,
+    job: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="With --submit: slurm_partition=gpu, timeout_min=120; see conf/cluster"),
+    ] = None,
 ) -> None:
     """Find particles in a folder of micrographs.
 
     Writes a STAR file per micrograph, autopick.star for RELION and particles.star for cryoSPARC. All
     candidates with their scores are kept: *drpnet threshold* moves the cut afterwards without picking again.
     """
-    run_picking(
-        pick_config(
-            micrographs=micrographs, out=out, weights=weights, preset=preset, device=device, threshold=threshold,
-            particle_diameter=diameter, classifier=not no_classifier, workers=workers, overlay=overlay,
-            negative_stain=negative_stain, pixel_size=pixel_size, profile=profile, box_size=box_size,
-            min_distance=min_distance, adapt=adapt, shard=shard, watch=watch,
-        )
+    config = pick_config(
+        micrographs=micrographs, out=out, weights=weights, preset=preset, device=device, threshold=threshold,
+        particle_diameter=diameter, classifier=not no_classifier, workers=workers, overlay=overlay,
+        negative_stain=negative_stain, pixel_size=pixel_size, profile=profile, box_size=box_size,
+        min_distance=min_distance, adapt=adapt, shard=shard, watch=watch,
     )  # fmt: skip
+    if submit is not None:
+        _pick_by_jobs(config, submit, shards, job or [])
+    elif shards is not None or job:
+        with user_errors():
+            raise InputError("--shards and --job belong to --submit slurm; one share here is --shard K/N")
+    else:
+        run_picking(config)
+
+
+def _pick_by_jobs(config: Any, kind: str, shards: int | None, words: list[str]) -> None:
+    """Submit, wait and tell; exits with status 1 when micrographs failed or are left."""
+    with user_errors():
+        from omegaconf import OmegaConf
+
+        from drpnet.pick import print_result
+        from drpnet.pick_jobs import pick_by_jobs
+        from drpnet.schema import pick_settings
+
+        if shards is None:
+            raise InputError("--submit needs --shards, the number of jobs, such as --shards 16")
+        if wrong := next((word for word in words if not re.match(r"\w+=", word)), None):
+            raise InputError(f"--job {wrong!r}: give KEY=VALUE, such as --job slurm_partition=gpu")
+        settings = pick_settings(config)
+        changes = {str(key): value for key, value in OmegaConf.from_dotlist(words).items()}
+        result = pick_by_jobs(settings, kind, shards, changes)
+        print_result(result, Path(settings.out))
+    if result.elsewhere:
+        sys.stderr.write(f"{result.elsewhere} micrographs are left; the same command picks them\n")
+    if result.elsewhere or result.failures:
+        raise SystemExit(1)
 
 
 _TEXTS = {"micrographs", "out", "weights", "preset", "device", "threshold", "shard"}

@@ -1,5 +1,6 @@
 """python -m drpnet.sweep.worker STUDY TRIALS: one worker of a sweep, which does one trial after the other."""
 
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -69,4 +70,6 @@ def _asks(trial: Trial):
 
 
 if __name__ == "__main__":
+    # whoever ends this worker ends its training, too, where the kernel does not see to it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work(Path(sys.argv[1]), int(sys.argv[2]))
