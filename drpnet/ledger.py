@@ -2,15 +2,17 @@
 
 import json
 import logging
+import math
 import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from drpnet.errors import InputError
-from drpnet.io.atomic import whole_file
+from drpnet.io.atomic import whole_file, write_first
 from drpnet.io.paths import MANIFEST
+from drpnet.io.regular import require_no_pipe
 
 log = logging.getLogger(__name__)
 Record = dict[str, Any]
@@ -63,7 +65,7 @@ def read_records(out: Path) -> Records:
         records = {_place(record): record for record in read_manifest(out)["micrographs"]}
     for path in _record_files(out / CANDIDATES):
         found = _read(path)
-        if found is None or not _KEYS | {"file"} <= set(found):
+        if not _is_record(found):
             continue  # not ours, or being removed: the micrograph is picked again
         before = records.get(_place(found))
         # what run.json says was made from the same file is newer: its CTF, its picture
@@ -80,23 +82,46 @@ def count_records(out: Path) -> int:
 def read_manifest(out: Path) -> dict[str, Any]:
     """run.json of a pick folder; InputError when there is none or it is no manifest of ours."""
     path = out / MANIFEST
+    require_no_pipe(path)
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         for key, kind in (("parameters", dict), ("micrographs", list)):
             if not isinstance(manifest[key], kind):
                 raise TypeError(f"{key!r} is no {kind.__name__}")
         for record in manifest["micrographs"]:
-            if lacking := _KEYS - set(record):
-                raise KeyError(min(lacking))
-            height, width = record["shape"]
+            check_record(record)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{out} holds no {MANIFEST}; give the --out folder of a `drpnet pick`") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"{path} is not a manifest of drpnet ({reason}); pick into a new folder") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check it, or pick into a new folder") from None
     return manifest
+
+
+def check_record(record: Any) -> None:
+    """Raise KeyError, TypeError, ValueError or OverflowError for what is no record of a micrograph."""
+    if not isinstance(record, dict):
+        raise TypeError("a record is no dict")
+    if lacking := _KEYS - set(record):
+        raise KeyError(min(lacking))
+    for key in ("name", "path", "tree", "stem"):
+        if not isinstance(record[key], str) or "\0" in record[key]:
+            raise TypeError(f"{key!r} is no text")
+    height, width = (int(size) for size in record["shape"])
+    if not (min(height, width) > 0 and 0 < float(record["pixel_size"]) < math.inf):
+        raise ValueError("the micrograph has no size")
+    if not isinstance(record["optics"], dict) or not isinstance(record["ctf"], dict | None):
+        raise TypeError("'optics' or 'ctf' is no dict")
+
+
+def _is_record(found: Record | None) -> TypeGuard[Record]:
+    try:
+        check_record(found)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return False
+    return found is not None and "file" in found
 
 
 def write_manifest(out: Path, manifest: dict[str, Any]) -> None:
@@ -112,21 +137,7 @@ def manifest_text(manifest: dict[str, Any]) -> str:
 
 def create_manifest(out: Path, text: str) -> bool:
     """Write run.json unless there is one; whether it was written. Of several programs that start at once one does."""
-    path = out / MANIFEST
-    if path.exists():
-        return False
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{MANIFEST}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.link(temporary, path)  # fails where it exists, unlike a rename
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links: two that start in the same instant may both write
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
+    return write_first(out / MANIFEST, text.encode())
 
 
 def _place(record: Record) -> Path:
@@ -149,7 +160,8 @@ def _write(path: Path, content: Record) -> None:
 
 
 def _read(path: Path) -> Record | None:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError, InputError):
+        require_no_pipe(path)
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict):
             return content

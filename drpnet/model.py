@@ -119,6 +119,9 @@ def load_model(
             raise InputError(
                 f"{path} has format {settings['format']!r}, this version reads {FORMAT!r}; update drpnet"
             )
+        for key in ("architectures", "calibration", "provenance"):
+            if not isinstance(settings[key], dict):
+                raise TypeError(f"{key!r} is no dict")
         return Model(
             fcrn=_build(path, "fcrn", settings, tensors, fcrn),
             classifier=_build(path, "classifier", settings, tensors, classifier)
@@ -127,15 +130,23 @@ def load_model(
             preprocess=PreprocessConfig(**settings["preprocess"]),
             detection=DetectionConfig(**settings["detection"]),
             patches=PatchConfig(**settings["patches"]),
-            calibration=Calibration(**{key: tuple(value) for key, value in settings["calibration"].items()}),
+            calibration=Calibration(**{key: _numbers(value) for key, value in settings["calibration"].items()}),
             architectures=settings["architectures"],
             provenance=settings["provenance"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InputError(
-            f"{path} holds no drpnet model ({type(error).__name__}: {error}); "
+            f"{path} holds no drpnet model ({type(error).__name__}: {str(error)[:200]}); "
             "give --weights a file that train.py wrote"
         ) from None
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from None
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 def _build(
@@ -150,7 +161,7 @@ def _build(
                 f"name it, with its arguments: pick.py +network.{part}._target_={architecture['name']}"
                 + (f", train.py +fcrn_network._target_={architecture['name']}" if part == "fcrn" else "")
             )
-        given = ARCHITECTURES[architecture["name"]](**architecture["arguments"])
+        given = _own(path, part, architecture, tensors)
     prefix = f"{part}."
     state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
     try:
@@ -159,3 +170,20 @@ def _build(
         first = str(error).splitlines()[-1].strip()
         raise InputError(f"{path} does not fit the network {architecture['name']}: {first}") from None
     return given.eval()
+
+
+def _own(path: Path, part: str, architecture: dict[str, Any], tensors: dict[str, torch.Tensor]) -> nn.Module:
+    """An untrained network of drpnet; InputError for one that the tensors cannot fill, before it takes any memory."""
+    kind, arguments = ARCHITECTURES[architecture["name"]], architecture["arguments"]
+    try:
+        if int(arguments.get("depth", 0)) > len(tensors):
+            raise ValueError("deeper than the file is long")
+        with torch.device("meta"):
+            needed = sum(tensor.numel() for tensor in kind(**arguments).state_dict().values())
+        found = sum(tensor.numel() for key, tensor in tensors.items() if key.startswith(f"{part}."))
+        if needed != found:
+            raise ValueError(f"it has {needed} numbers, the file {found}")
+        return kind(**arguments)
+    except (RuntimeError, AttributeError, KeyError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} does not fit the network {architecture['name']}: {reason}") from None

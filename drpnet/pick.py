@@ -27,7 +27,7 @@ from drpnet.ledger import (
 from drpnet.model import Model
 from drpnet.pick_folder import claim, failed, manifest, refresh, require_same_places, tell_of_earlier
 from drpnet.picking import Job, is_picked, pick_all, redraw
-from drpnet.prepare import adapt, choose_device, prepare_model
+from drpnet.prepare import adapt, choose_device, device_words, prepare_model
 from drpnet.progress import bar, console, counted
 from drpnet.schema import PickSchema
 
@@ -77,10 +77,15 @@ def pick(
         tell_of_earlier(out, found, records, todo)
     if settings.adapt is not None:
         model = adapt(model, settings, found, device, needed=bool(todo))
-    log.info("%d micrographs, device %s, weights %s, %s", len(todo), device, settings.weights, note)
+    words = device_words(device, settings.device)
+    log.info("%d micrographs, device %s, weights %s, %s", len(todo), words, settings.weights, note)
 
     job = Job(settings, threshold, found)
+    began = time.time()
     failures = pick_and_note(model, job, todo, device, between)
+    speed = speed_words(len(todo) - len(failures), time.time() - began)
+    if speed:
+        log.info("%s on %s", speed, words)
     records = read_records(out)  # what other programs have picked meanwhile, too
     refresh(found, records, todo)
     done: list[MicrographEntry] = []
@@ -100,6 +105,15 @@ def pick(
         redraw(job, [records[entry.tree / entry.stem] for entry in done])
         write_manifest(out, {**read_manifest(out), "micrographs": [records[place] for place in sorted(records)]})
     return result
+
+
+def speed_words(picked: int, seconds: float) -> str:
+    """How fast micrographs were picked; nothing where none were."""
+    if not picked:
+        return ""
+    each = seconds / picked
+    pace = f"{each:.2g} s a micrograph" if each >= 0.5 else f"{1 / each:.2g} micrographs a second"
+    return f"picked {picked} in {seconds:.1f} s, {pace},"
 
 
 def share(entries: Sequence[MicrographEntry], shard: str | None) -> list[MicrographEntry]:

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -85,7 +86,8 @@ def is_picked(out: Path, entry: MicrographEntry, records: Records, pixel_size: f
         )
     size = pixel_size or entry.pixel_size
     same_size = size is None or math.isclose(size, record["pixel_size"], rel_tol=1e-6)
-    return same_size and record.get("file") in (None, stamp(entry.path))
+    now = stamp(entry.path)  # a file that has vanished since then keeps its picks
+    return same_size and (now is None or record.get("file") in (None, now))
 
 
 def pick_one(picker: Picker, entry: MicrographEntry, job: Job, loaded: Loaded) -> Record:
@@ -208,8 +210,13 @@ def _read_ahead(
         reader.shutdown(wait=False, cancel_futures=True)
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""No other micrograph can be written either."""
+FATAL = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space or have your quota raised",
+    errno.EROFS: "make that disk writable",
+    errno.EIO: "see whether that disk is sound",
+}
+"""What keeps every other micrograph from being written, too, and what to do about it."""
 
 
 def _problem(entry: MicrographEntry, error: Exception) -> str:
@@ -217,10 +224,9 @@ def _problem(entry: MicrographEntry, error: Exception) -> str:
 
     Raises InputError for what will go wrong with every other one.
     """
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and error.errno in FATAL:
         raise InputError(
-            f"{entry.path}: {error.strerror} ({error.filename or 'output'}); free some space and run the same command "
-            "again to go on"
+            f"{error.filename or entry.path}: {error.strerror}; {FATAL[error.errno]} and run the same command again to go on"
         ) from None
     if isinstance(error, InputError):
         return str(error)
@@ -236,10 +242,18 @@ def _problem(entry: MicrographEntry, error: Exception) -> str:
 _worker: tuple[Picker, Job, Event] | None = None
 
 
-def _start_worker(model: Model, job: Job, device: str, threads: int, stop: Event) -> None:
+def _start_worker(model: Model, job: Job, device: str, threads: int, stop: Event, parent: int) -> None:
     global _worker
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(threads)
     _worker = Picker(model, device), job, stop
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its program has been killed: it would wait for the next micrograph for ever."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _work(entry: MicrographEntry) -> Record:
@@ -261,7 +275,7 @@ def _pick_in_workers(
     threads = max(1, torch.get_num_threads() // workers)
     stop = get_context().Event()
     pool = loky.ProcessPoolExecutor(
-        workers, initializer=_start_worker, initargs=(model, job, device, threads, stop)
+        workers, initializer=_start_worker, initargs=(model, job, device, threads, stop, os.getpid())
     )
     broken = False
     try:

@@ -31,6 +31,16 @@ def choose_device(name: str) -> str:
     return name
 
 
+def device_words(name: str, asked: str) -> str:
+    """The device in words: whoever let it choose, too, must see that no GPU was found."""
+    if name.startswith("cuda"):
+        return f"{name} ({torch.cuda.get_device_name(name)})"
+    if name == "cpu":
+        found = " (no GPU found)" if asked == "auto" else ""
+        return f"CPU{found}, {torch.get_num_threads()} threads"
+    return name
+
+
 def prepare_model(settings: PickSchema) -> Model:
     """The weights with the profile and the options of this run."""
     with clear_errors():

@@ -30,6 +30,7 @@ from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
 from drpnet.evaluation.tables import print_evaluation
 from drpnet.figures import draw_training
+from drpnet.io.regular import require_no_pipe
 from drpnet.limits import check_numbers
 from drpnet.mining import mine_samples
 from drpnet.model import Calibration, Model, load_model, save_model
@@ -87,7 +88,7 @@ def train(config: DictConfig, folder: Path) -> float:
             )
         datamodule = make_datamodule(data=data)
 
-    trainer.fit(module, datamodule, ckpt_path=settings.resume)
+    trainer.fit(module, datamodule, ckpt_path=settings.resume, weights_only=True)
     if not trainer.is_global_zero:
         return float("nan")
     restore_best(trainer, module)
@@ -189,11 +190,21 @@ def _datamodule(config: DictConfig, **arguments: Any) -> partial[pl.LightningDat
 STAGES = {"fcrn": _fcrn_stage, "classifier": _classifier_stage}
 
 
+LIGHTNING = ("epoch", "global_step", "pytorch-lightning_version", "loops", "optimizer_states", "lr_schedulers")
+"""What a checkpoint to resume from holds beside the weights."""
+
+
 def check_checkpoint(path: str, module: pl.LightningModule) -> None:
     """Raise InputError for a file that is no checkpoint, or one of another network."""
     try:
-        module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["state_dict"])
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        require_no_pipe(Path(path))
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+        module.load_state_dict(checkpoint["state_dict"])
+        if lacking := [key for key in LIGHTNING if key not in checkpoint]:
+            raise KeyError(lacking[0])
+    except InputError:
+        raise
+    except Exception as error:  # nearly anything can come of what is no checkpoint
         reason = " ".join(str(error).splitlines()[:2])[:200]
         if isinstance(error, (pickle.UnpicklingError, EOFError)):
             reason = "it is no checkpoint"

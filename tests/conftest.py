@@ -1,7 +1,14 @@
 import multiprocessing
 import os
+import random
 import runpy
+import shutil
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +18,10 @@ os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("MPLBACKEND", "Agg")
 REPOSITORY = Path(__file__).resolve().parents[1]
 # what every process of the tests would import for seconds: a server imports it once and forks them
-PRELOAD = ["drpnet.train", "drpnet.pick", "drpnet.cli", "pytorch_lightning", "matplotlib.pyplot"]
+PRELOAD = [
+    "drpnet.train", "drpnet.pick", "drpnet.cli", "drpnet.convert", "drpnet.floods", "drpnet.simulation.dataset",
+    "pytorch_lightning", "matplotlib.pyplot", "starfile",
+]  # fmt: skip
 processes = multiprocessing.get_context("forkserver")
 
 
@@ -93,3 +103,118 @@ def run_script(tmp_path_factory, start_script):
         return Finished(process.exitcode, *(output.read_text(encoding="utf-8") for output in outputs))
 
     return run
+
+
+def _as_drpnet(arguments: list[str], output: str) -> None:
+    """In a process of its own: what `drpnet *arguments` does."""
+    import torch
+
+    from drpnet.cli import app
+
+    torch.set_num_threads(1)
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for number in (1, 2):
+        os.dup2(file, number)
+    os.environ["NO_PROXY"] = "127.0.0.1"
+    sys.argv = ["drpnet", *arguments]
+    app(arguments)
+
+
+def _files(folder: Path) -> int:
+    """How many files lie below a folder, hidden ones too."""
+    return sum(len(files) for _, _, files in os.walk(folder))
+
+
+def _wait(process: ForkServerProcess, folder: Path, seconds: float, files: int, draw: random.Random) -> None:
+    """Until a moment to kill comes: after a time, or when as many more files have appeared below the folder."""
+    end = time.monotonic() + draw.uniform(0, seconds)
+    if draw.random() < 0.5:
+        process.join(max(0.0, end - time.monotonic()))
+        return
+    goal, end = _files(folder) + draw.randint(1, max(1, files)), time.monotonic() + 2 * seconds
+    while process.is_alive() and time.monotonic() < end and _files(folder) < goal:
+        pass
+    time.sleep(draw.uniform(0, 0.003))
+
+
+@pytest.fixture(scope="session")
+def kill_and_repeat(tmp_path_factory):
+    """Runs `drpnet *arguments` and kills it (kill -9) `times` times, at moments drawn at random; returns how often it ended.
+
+    `folder` is where it writes, `check` looks at it after every kill, `finished` after every run that came to its end, whose
+    exit status must be 0; then `restart` clears it, and the command begins anew. `before` gets the number of the process
+    that is to be killed. The last run is not disturbed.
+    """
+    output = tmp_path_factory.mktemp("killed") / "output"
+
+    def start(words: list[str]) -> ForkServerProcess:
+        process = processes.Process(target=_as_drpnet, args=(words, str(output)))
+        process.start()
+        return process
+
+    def run(
+        arguments: list[object], folder: Path, times: int, check: Callable[[], object], finished: Callable[[], object],
+        restart: Callable[[], object], before: Callable[[int], object] = lambda pid: None, seed: int = 0,
+    ) -> int:  # fmt: skip
+        draw, words = random.Random(seed), [str(word) for word in arguments]
+        kills = ends = 0
+        seconds, files = 0.0, 0
+        while True:
+            begun, process = time.monotonic(), start(words)
+            if ends and kills < times:
+                _wait(process, folder, seconds, files, draw)
+                before(process.pid)
+                if process.is_alive():
+                    os.kill(process.pid, signal.SIGKILL)
+                process.join()
+                if process.exitcode == -signal.SIGKILL:
+                    kills += 1
+                    check()
+                    continue
+            process.join(300)
+            assert process.exitcode == 0, output.read_text(encoding="utf-8")[-3000:]
+            if not ends:
+                seconds, files = time.monotonic() - begun, _files(folder)
+            finished()
+            ends += 1
+            if kills == times:
+                return ends
+            restart()
+
+    return run
+
+
+class Disk:
+    """A small disk of its own, at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        self._mount("-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path))
+
+    def resize(self, kilobytes: int) -> None:
+        """Let it hold so much."""
+        self._mount("-o", f"remount,size={kilobytes}k", str(self.path))
+
+    def protect(self, read_only: bool) -> None:
+        """Let nobody write to it, or everybody."""
+        self._mount("-o", f"remount,{'ro' if read_only else 'rw'}", str(self.path))
+
+    def remove(self) -> None:
+        """Take it away."""
+        subprocess.run(["umount", "--lazy", str(self.path)], capture_output=True, check=True)
+
+    def _mount(self, *words: str) -> None:
+        if shutil.which("mount") is None:
+            pytest.skip("no disk can be made: there is no mount")
+        done = subprocess.run(["mount", *words], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no disk can be made: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Disk]:
+    """A disk of 4 MB; skipped where nobody may mount one, as in most containers."""
+    disk = Disk(tmp_path / "disk")
+    yield disk
+    disk.remove()

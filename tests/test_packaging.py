@@ -1,6 +1,7 @@
 """The wheel, the checkout and the editable install all serve the console and the one conf/."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -187,6 +188,52 @@ def test_a_bare_environment_serves_the_wheel_and_then_an_editable_install(
     assert good(drpnet, "--version", cwd=empty).strip() == f"drpnet {__version__}"
     assert good(drpnet, *overrides, cwd=empty) == from_wheel
     assert list(empty.iterdir()) == []
+
+
+def test_the_container_recipes_copy_what_a_wheel_is_made_of() -> None:
+    """They cannot be built here."""
+    container, apptainer = ((REPOSITORY / name).read_text() for name in ("Containerfile", "drpnet.def"))
+    for name in ("LICENSE", "constraints.txt", "pyproject.toml", "conf", "drpnet"):
+        assert (REPOSITORY / name).exists()
+        assert re.search(rf"^COPY .*\b{re.escape(name)} ", container, re.MULTILINE)
+        assert f"    {name} /source/{name}\n" in apptainer
+    assert "\nUSER drpnet\n" in container and 'ENTRYPOINT ["drpnet"]' in container
+    for recipe in (container, apptainer):
+        assert "python:3.11-slim" in recipe and "TORCH_INDEX" in recipe and "-c constraints.txt" in recipe
+
+
+def without_network() -> list[str]:
+    """What to put before a command so that it reaches no network; skips where nothing can do that."""
+    for words in (["unshare", "--net"], ["unshare", "--net", "--map-root-user"]):
+        if shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True).returncode == 0:
+            return words
+    pytest.skip("no network of its own can be had here (unshare --net), so nothing shows that none is used")
+
+
+@pytest.mark.slow
+def test_a_folder_of_wheels_installs_and_picks_without_network(wheel: Path, tmp_path: Path) -> None:
+    """As docs/installation.md says; the index is the one that pip is configured for."""
+    alone = without_network()
+    wheels, empty = tmp_path / "wheels", tmp_path / "empty"
+    empty.mkdir()
+    index = ["--extra-index-url", os.environ["TORCH_INDEX"]] if os.environ.get("TORCH_INDEX") else []
+    download = sys.executable, "-m", "pip", "download", "-q", "-c", CONSTRAINTS, "-d", wheels
+    good(*download, *index, "torch", cwd=empty)
+    good(*download, "--find-links", wheels, *index, wheel, cwd=empty)
+    assert (wheels / wheel.name).is_file() and not list(wheels.glob("*.tar.gz"))
+
+    good(sys.executable, "-m", "venv", tmp_path / "environment", cwd=empty)
+    programs = tmp_path / "environment" / "bin"
+    nothing_else = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1"}
+    install = programs / "python", "-m", "pip", "install", "-q", "--no-index", "--find-links", wheels, "drpnet"
+    good(*alone, *install, cwd=empty, **nothing_else)
+    good(programs / "python", "-m", "pip", "check", cwd=empty)
+    small = "micrographs=1", "height=400", "width=400", "pixel_size=5", "particles_per_micrograph=6"
+    home = {"HOME": str(tmp_path / "home")}
+    good(*alone, programs / "drpnet", "simulate", "trpv1", "--out", empty / "sim", *small, cwd=empty, **home)
+    pick = "pick", empty / "sim" / "micrographs", "--out", empty / "picks", "--diameter", 173
+    good(*alone, programs / "drpnet", *pick, cwd=empty, **home)
+    assert (empty / "picks" / "particles.star").is_file()
 
 
 @pytest.mark.slow

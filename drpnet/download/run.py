@@ -17,7 +17,7 @@ from drpnet.config import DatasetConfig
 from drpnet.download.client import Client, Stopped
 from drpnet.download.plan import Wanted, parse_subset, plan
 from drpnet.download.record import Record, alone, require_space, size_text
-from drpnet.download.transfer import Damaged, begun_bytes, check_file, fetch
+from drpnet.download.transfer import Damaged, begun_bytes, check_file, clear, fetch
 from drpnet.errors import InputError
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.micrographs import split_suffix
@@ -189,6 +189,7 @@ def _have(client: Client, root: Path, item: Wanted, count: Callable[[int], None]
         try:
             check(target)
             size = target.stat().st_size
+            clear(target)
             count(size)
             return {"size": size, "url": item.url, "fetched": False}
         except Damaged as damage:

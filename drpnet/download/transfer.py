@@ -88,6 +88,12 @@ def begun_bytes(target: Path) -> int:
         return 0
 
 
+def clear(target: Path) -> None:
+    """Remove what an earlier try, or one that was killed at its very end, left beside a whole file."""
+    _part(target).unlink(missing_ok=True)
+    _note(target).unlink(missing_ok=True)
+
+
 def _receive(client: Client, url: str, target: Path, count: Callable[[int], None]) -> dict[str, Any]:
     """Bring the .part of `target` to its end, as far as the connection allows."""
     have, known = begun_bytes(target), _read_note(target)
@@ -148,8 +154,7 @@ def _goes_on(response: requests.Response, have: int, known: dict[str, Any], told
 
 def _give_up(target: Path, count: Callable[[int], None]) -> None:
     count(-begun_bytes(target))
-    _part(target).unlink(missing_ok=True)
-    _note(target).unlink(missing_ok=True)
+    clear(target)
 
 
 def _part(target: Path) -> Path:

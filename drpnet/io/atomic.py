@@ -26,10 +26,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     temporary = _beside(Path(path))
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with _named(path, temporary):
+            yield temporary
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that can no longer be written says so above
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -42,10 +44,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
     if path == Path.cwd():
         raise InputError(f"{path} is the current folder; name a new folder in it")
     temporary = _beside(path)
-    temporary.mkdir()
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with _named(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -54,6 +57,38 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_first(path: Path, content: bytes) -> bool:
+    """Write a file unless there is one; whether it was written. Of several programs that start at once one does."""
+    path = Path(path)
+    if path.exists():
+        return False
+    temporary = _beside(path)
+    try:
+        with _named(path, temporary):
+            temporary.write_bytes(content)
+        try:
+            os.link(temporary, path)  # fails where it exists, unlike a rename
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links: two that start in the same instant may both write
+            os.replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return True
+
+
+@contextmanager
+def _named(path: Path, temporary: Path) -> Iterator[None]:
+    """Whoever reads that a file cannot be written knows it by its own name, not by that of the moment."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and (error.filename is None or str(error.filename).startswith(str(temporary))):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def _beside(path: Path) -> Path:

@@ -3,16 +3,21 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
 from drpnet.errors import InputError
+from drpnet.io.regular import require_no_pipe
 from drpnet.io.text_coordinates import Coordinates
 
 _X, _Y, _SHAPE = "location/center_x_frac", "location/center_y_frac", "location/micrograph_shape"
 _PATH, _SCORE = "location/micrograph_path", "pick_stats/ncc_score"
 _UID = re.compile(r"^\d{15,}_")  # cryoSPARC prefixes imported and corrected micrographs
 _BLOB_PATH, _BLOB_SHAPE, _BLOB_SIZE = "micrograph_blob/path", "micrograph_blob/shape", "micrograph_blob/psize_A"
+
+_DAMAGED = (OSError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError, TokenError)
+"""What numpy raises for headers that it did not write."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ def read_exposures(path: Path) -> list[Exposure]:
     if shapes.shape[1] != 2 or (shapes < 1).any():
         raise InputError(f"{path} has micrographs without a size; give the exposures of an import or motion correction job")
     return [
-        Exposure(_text(name), (int(h), int(w)), float(size) if size > 0 else None, int(uid))
+        Exposure(_text(Path(path), name), (int(h), int(w)), float(size) if size > 0 else None, int(uid))
         for name, (h, w), size, uid in zip(table[_BLOB_PATH].tolist(), shapes, sizes, table["uid"], strict=True)
     ]
 
@@ -63,13 +68,18 @@ def read_cs(path: Path) -> tuple[Coordinates, list[str] | None]:
     scores = table[_SCORE].astype(float) if _SCORE in _fields(table) else None
     if scores is not None and not np.isfinite(scores).all():
         scores = None
-    return Coordinates(centres, scores), _names(table)
+    return Coordinates(centres, scores), _names(Path(path), table)
 
 
 def _load(path: Path, needed: tuple[str, ...], job: str) -> np.ndarray:
+    require_no_pipe(path)
     try:
-        table = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as reason:
+        # mapped first: a header that asks for more than the file holds is refused before any memory is taken
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(mapped, np.ndarray):
+            raise ValueError("an archive")
+        table = np.array(mapped)
+    except _DAMAGED as reason:
         what = reason.strerror if isinstance(reason, OSError) and reason.strerror else "no structured numpy array"
         raise InputError(
             f"{path} cannot be read ({what}); give a .cs as cryoSPARC exports it, or a .star of pyem"
@@ -85,13 +95,16 @@ def _fields(table: np.ndarray) -> tuple[str, ...]:
     return table.dtype.names or ()
 
 
-def _names(table: np.ndarray) -> list[str] | None:
+def _names(path: Path, table: np.ndarray) -> list[str] | None:
     """The micrographs' paths without the unique number; an old .cs has none."""
     if _PATH not in _fields(table):
         return None
-    parts = [_text(name).rpartition("/") for name in table[_PATH].tolist()]
+    parts = [_text(path, name).rpartition("/") for name in table[_PATH].tolist()]
     return [folder + slash + without_uid(name) for folder, slash, name in parts]
 
 
-def _text(name: bytes | str) -> str:
-    return (name.decode() if isinstance(name, bytes) else str(name)).lstrip(">")
+def _text(path: Path, name: bytes | str) -> str:
+    try:
+        return (name.decode() if isinstance(name, bytes) else str(name)).lstrip(">")
+    except UnicodeDecodeError:
+        raise InputError(f"{path} names the micrograph {name!r}, which is no UTF-8 text; rename it in cryoSPARC") from None

@@ -65,6 +65,10 @@ def _require_plain(entries: Sequence[MicrographEntry]) -> None:
             raise InputError(
                 f"{entry.name!r} has a quote or a line break, which STAR files cannot hold; rename it"
             )
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{entry.name!r} is no UTF-8 text, which STAR files hold; rename it") from None
 
 
 def _below(base: Path, paths: Sequence[Path]) -> tuple[MicrographEntry, ...]:

@@ -14,6 +14,7 @@ from mrcfile.mrcinterpreter import MrcInterpreter
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
 from drpnet.io.pictures import read_picture, read_picture_shape
+from drpnet.io.regular import require_no_pipe
 
 MRC_SUFFIXES = (".mrc", ".mrcs", ".map")
 PICTURE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
@@ -109,6 +110,7 @@ def _check_file(path: Path) -> str:
     suffix = split_suffix(path.name)[1]
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a micrograph file in it")
+    require_no_pipe(path)
     try:
         with path.open("rb") as file:
             empty = not file.read(1)

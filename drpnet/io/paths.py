@@ -45,6 +45,7 @@ def tree_and_stem(name: str) -> tuple[Path, str]:
 def locate(name: str, listed_in: Path) -> Path | None:
     """The file that a star means by `name`: below the current folder, else the star's or one above."""
     for base in (Path(), listed_in.parent, *listed_in.resolve().parents):
-        if (base / name).is_file():
-            return base / name
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if (base / name).is_file():
+                return base / name
     return None

@@ -19,6 +19,7 @@ import numpy as np
 
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
+from drpnet.io.regular import require_no_pipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ def read_star(path: Path) -> dict[str, pd.DataFrame]:
                 )
         else:
             blocks = starfile.read(path, always_dict=True, parse_as_string=sorted(layout.name_columns))
-    except (ValueError, IndexError, KeyError, TypeError, OSError) as reason:
+    except (ValueError, IndexError, KeyError, TypeError, ArithmeticError, OSError) as reason:
         raise InputError(
             f"{path} cannot be read as a STAR file ({_first_line(reason)}); write it anew"
         ) from reason
@@ -142,6 +143,7 @@ def _word(value: Any) -> str:
 @contextmanager
 def clear_reading(path: Path) -> Iterator[None]:
     """What keeps a STAR file from being read, as an InputError that names it."""
+    require_no_pipe(path)
     try:
         yield
     except FileNotFoundError:

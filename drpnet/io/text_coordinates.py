@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from drpnet.errors import InputError
+from drpnet.io.regular import require_no_pipe
 
 _COLUMNS = {
     "x": ("x", "x-coordinate", "x_coord", "rlncoordinatex"),
@@ -124,6 +125,7 @@ def _short(row: Sequence[str]) -> str:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a text file that are neither blank nor comments, with their numbers."""
+    require_no_pipe(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as reason:

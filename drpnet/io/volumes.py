@@ -7,6 +7,7 @@ import numpy as np
 
 from drpnet.errors import InputError
 from drpnet.io.atomic import whole_file
+from drpnet.io.regular import require_no_pipe
 
 
 def read_volume(path: Path) -> tuple[np.ndarray, float]:
@@ -15,6 +16,7 @@ def read_volume(path: Path) -> tuple[np.ndarray, float]:
     Reads .mrc and .map, plain, .gz or .bz2. Raises InputError for a file that is no whole real map or has no
     voxel size.
     """
+    require_no_pipe(path)
     try:
         with mrcfile.open(path) as mrc:
             data, voxel_size = mrc.data, float(mrc.voxel_size.x)

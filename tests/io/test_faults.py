@@ -1,0 +1,75 @@
+"""`drpnet simulate` and `drpnet convert`, killed at random moments: all of what they write is there, or nothing."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drpnet.io.picks import ParticleTable, write_particles_star
+
+SMALL = ("micrographs=4", "height=128", "width=128", "pixel_size=6", "particles_per_micrograph=3")
+
+
+def content(path: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too; or that of a file."""
+    if path.is_file():
+        return {"": path.read_bytes()}
+    return {found.relative_to(path).as_posix(): found.read_bytes() for found in path.rglob("*") if found.is_file()}
+
+
+class Output:
+    """What a command writes, beside what it wrote undisturbed; nothing else may be in its folder at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.undisturbed: dict[str, bytes] = {}
+
+    def check(self) -> None:
+        if self.path.exists():
+            assert content(self.path) == self.undisturbed
+        if self.path.is_file() or not self.is_resumed:
+            self.restart()
+
+    is_resumed = True
+
+    def finished(self) -> None:
+        self.undisturbed = self.undisturbed or content(self.path)
+        assert content(self.path) == self.undisturbed
+        assert list(self.path.parent.iterdir()) == [self.path]
+
+    def restart(self) -> None:
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+        self.path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_killed_simulation_is_all_there_or_not_at_all(kill_and_repeat, tmp_path, times):
+    output = Output(tmp_path / "made" / "sim")
+    arguments = ["simulate", "trpv1", "--out", output.path, *SMALL]
+    kill_and_repeat(arguments, output.path.parent, times, output.check, output.finished, output.restart)
+
+
+@pytest.mark.parametrize("to", ["star", "particles", "cs"])
+@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_killed_conversion_is_all_there_or_not_at_all(kill_and_repeat, tmp_path, times, to):
+    """Where it was killed after its end, the folder is there and must be removed before: it is never overwritten."""
+    rng = np.random.default_rng(0)
+    names = [f"mics/m{number:03d}.mrc" for number in range(60)]
+    tables = [ParticleTable(name, rng.uniform(0, 4000, (100, 2)), rng.uniform(size=100)) for name in names]
+    source = tmp_path / "particles.star"
+    write_particles_star(source, tables, pixel_size=1.5)
+    made = tmp_path / "made"
+    made.mkdir()
+    output = Output(made / ("folder" if to == "star" else f"all{ {'particles': '.star', 'cs': '.cs'}[to] }"))
+    output.is_resumed = False
+    options: list[object] = []
+    if to == "cs":
+        from drpnet.io.micrographs import write_micrograph
+
+        for table in tables:
+            write_micrograph(tmp_path / table.micrograph_name, rng.normal(size=(64, 64)), 1.5)
+        options = ["--micrographs", tmp_path / "mics"]
+    arguments = ["convert", source, "--to", to, "--out", output.path, *options]
+    kill_and_repeat(arguments, made, times, output.check, output.finished, output.restart)
