@@ -23,7 +23,7 @@ from torch import nn
 from drpnet.cascade import Picker
 from drpnet.complaints import one_line
 from drpnet.datamodules import loader
-from drpnet.datasets import open_dataset
+from drpnet.datasets import joined, open_dataset
 from drpnet.doctor.glance import warn_of_labels
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
@@ -64,6 +64,8 @@ def train(config: DictConfig, folder: Path) -> float:
         trainer = build_trainer(config, folder)
         network = instantiate(config.network)
         start, module, make_datamodule = STAGES[settings.stage](config, settings, network)
+        if settings.initial_weights is not None:
+            start_from(settings.initial_weights, settings.stage, network)
         if settings.resume is not None:
             check_checkpoint(settings.resume, module)
 
@@ -71,6 +73,8 @@ def train(config: DictConfig, folder: Path) -> float:
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
         with counted("Simulating micrographs") as progress:
             data = open_dataset(settings.dataset, progress)
+            if settings.also is not None:
+                data = joined(data, open_dataset(settings.also, progress))
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         log.info(
             "%s: %s",
@@ -117,6 +121,8 @@ def check(settings: TrainSettings) -> None:
             "fcrn_weights is missing: the classifier learns from a trained FCRN's detections; "
             "give fcrn_weights=RUN/weights.safetensors"
         )
+    if settings.also is not None and settings.stage != "fcrn":
+        raise InputError("also=... is for the first network; train the classifier on one data set")
 
 
 def build_trainer(config: DictConfig, folder: Path) -> pl.Trainer:
@@ -165,6 +171,20 @@ def _datamodule(config: DictConfig, **arguments: Any) -> partial[pl.LightningDat
 
 
 STAGES = {"fcrn": _fcrn_stage, "classifier": _classifier_stage}
+
+
+def start_from(weights: str, stage: str, network: nn.Module) -> None:
+    """Give a network the weights of a model file's network of the same stage; InputError for one of other layers."""
+    known = getattr(load_model(weights), stage)
+    if known is None:
+        raise InputError(f"initial_weights={weights} holds no {stage}; give a model that does")
+    try:
+        network.load_state_dict(known.state_dict())
+    except RuntimeError as error:
+        raise InputError(
+            f"initial_weights={weights} is of another network ({one_line(error)[:200]}); "
+            f"give a model whose {stage} is this {type(network).__name__}"
+        ) from None
 
 
 def check_checkpoint(path: str, module: pl.LightningModule) -> None:
