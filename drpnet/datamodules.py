@@ -82,7 +82,8 @@ class DistanceMapDataModule(pl.LightningDataModule):
         for micrograph in track(micrographs, f"Preprocessing {name} micrographs", transient=True):
             image, pixel_size = micrograph.read()
             try:
-                frame = preprocess(image, pixel_size, self.data.particle_diameter, self.preprocess)
+                diameter = micrograph.particle_diameter or self.data.particle_diameter
+                frame = preprocess(image, pixel_size, diameter, self.preprocess)
             except InputError as error:
                 raise InputError(f"{micrograph.path}: {error}") from None
             frames.append(frame)

@@ -29,6 +29,8 @@ class LabelledMicrograph:
     pixel_size: float | None = None
     tree: str = ""
     """The folder, where another micrograph of the data set has the same file name."""
+    particle_diameter: float | None = None
+    """In Angstrom, where it is not the data set's: this micrograph was joined to it from another."""
 
     @property
     def stem(self) -> str:
@@ -60,6 +62,12 @@ class LabelledSet:
     validation: tuple[LabelledMicrograph, ...]
     test: tuple[LabelledMicrograph, ...]
     simulated: bool
+
+
+def joined(data: LabelledSet, other: LabelledSet) -> LabelledSet:
+    """A data set that is trained on another one's micrographs, too, all but those under test; validation stays its own."""
+    more = (replace(one, particle_diameter=other.particle_diameter) for one in (*other.train, *other.validation))
+    return replace(data, name=f"{data.name}+{other.name}", train=(*data.train, *more))
 
 
 def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | None = None) -> LabelledSet:

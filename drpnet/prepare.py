@@ -80,7 +80,7 @@ def adapt(
     if kept.is_file():
         before = load_model(kept)
         return replace(model, **{name: getattr(before, name) for name in ("classifier", "patches", "calibration")})
-    from drpnet.train import adapt_classifier  # Lightning takes seconds to import; only adapting needs it
+    from drpnet.adapt import adapt_classifier  # Lightning takes seconds to import; only adapting needs it
 
     micrographs = []
     for place in np.linspace(0, len(found.entries) - 1, count).round().astype(int):

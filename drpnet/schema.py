@@ -59,7 +59,11 @@ class TrainSchema:
     fcrn_weights: str | None = None
     fcrn_network: Any = None
     resume: str | None = None
+    initial_weights: str | None = None
+    """A model file whose network of this stage training starts from, instead of random weights."""
     dataset: Any = _node(DatasetConfig)
+    also: Any = None
+    """A second data set (`dataset@also=NAME`) whose micrographs are trained on, too; scores stay those of `dataset`."""
     preprocess: Any = _node(PreprocessConfig)
     detection: Any = _node(DetectionConfig)
     patches: Any = _node(PatchConfig)
@@ -81,7 +85,9 @@ class TrainSettings:
     seed: int
     fcrn_weights: str | None
     resume: str | None
+    initial_weights: str | None
     dataset: DatasetConfig
+    also: DatasetConfig | None
     preprocess: PreprocessConfig
     detection: DetectionConfig
     patches: PatchConfig
@@ -230,7 +236,9 @@ def train_settings(config: DictConfig) -> TrainSettings:
         seed=config.seed,
         fcrn_weights=config.fcrn_weights,
         resume=config.resume,
+        initial_weights=config.initial_weights,
         dataset=dataset_facts(config.dataset),
+        also=dataset_facts(config.also) if config.also else None,
         preprocess=build(PreprocessConfig, config.preprocess),
         detection=build(DetectionConfig, config.detection),
         patches=build(PatchConfig, config.patches),

@@ -1,7 +1,6 @@
 """Training on one page: data, networks, Lightning, then calibration, scores and a complete run folder."""
 
 import logging
-import pickle
 import time
 import warnings
 from dataclasses import replace
@@ -10,9 +9,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
@@ -20,23 +17,18 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from drpnet.cascade import Picker
-from drpnet.checkpoints import WholeFiles
+from drpnet.checkpoints import WholeFiles, check_checkpoint, restore_best, start_from
 from drpnet.complaints import one_line
-from drpnet.datamodules import loader
-from drpnet.datasets import open_dataset
+from drpnet.datasets import joined, open_dataset
 from drpnet.doctor.glance import warn_of_labels
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
 from drpnet.evaluation.tables import print_evaluation
 from drpnet.figures import draw_training
-from drpnet.io.regular import require_no_pipe
 from drpnet.limits import check_numbers
-from drpnet.mining import mine_samples
-from drpnet.model import Calibration, Model, load_model, save_model
+from drpnet.model import Model, load_model, save_model
 from drpnet.progress import counted
 from drpnet.provenance import provenance, versions
-from drpnet.samples import LabelledPatches
 from drpnet.schema import TrainSettings, clear_errors, train_settings
 from drpnet.scoring import calibrate, pick_all, score
 
@@ -45,9 +37,6 @@ log = logging.getLogger(__name__)
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", message=".*(does not have many workers|LeafSpec|no `val_dataloader`).*")
 WEIGHTS = "weights.safetensors"
-ADAPTED_WEIGHT = 0.5
-ENOUGH = 500
-"""Positive samples below which adapting warns: on two simulated micrographs F fell from .69 to .35 in a trial."""
 Stage = tuple[Model, pl.LightningModule, partial[pl.LightningDataModule]]
 """The model to start from, what is trained, and what makes the data module of a labelled set."""
 
@@ -67,6 +56,8 @@ def train(config: DictConfig, folder: Path) -> float:
         network = instantiate(config.network)
         check_normalisation(trainer, network, config)
         start, module, make_datamodule = STAGES[settings.stage](config, settings, network)
+        if settings.initial_weights is not None:
+            start_from(settings.initial_weights, settings.stage, network)
         if settings.resume is not None:
             check_checkpoint(settings.resume, module)
 
@@ -75,6 +66,8 @@ def train(config: DictConfig, folder: Path) -> float:
             OmegaConf.save(config, folder / "config.yaml", resolve=True)
         with counted("Simulating micrographs") as progress:
             data = open_dataset(settings.dataset, progress)
+            if settings.also is not None:
+                data = joined(data, open_dataset(settings.also, progress))
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         log.info(
             "%s: %s",
@@ -121,6 +114,8 @@ def check(settings: TrainSettings) -> None:
             "fcrn_weights is missing: the classifier learns from a trained FCRN's detections; "
             "give fcrn_weights=RUN/weights.safetensors"
         )
+    if settings.also is not None and settings.stage != "fcrn":
+        raise InputError("also=... is for the first network; train the classifier on one data set")
 
 
 def build_trainer(config: DictConfig, folder: Path) -> pl.Trainer:
@@ -190,81 +185,8 @@ def _datamodule(config: DictConfig, **arguments: Any) -> partial[pl.LightningDat
 STAGES = {"fcrn": _fcrn_stage, "classifier": _classifier_stage}
 
 
-LIGHTNING = ("epoch", "global_step", "pytorch-lightning_version", "loops", "optimizer_states", "lr_schedulers")
-"""What a checkpoint to resume from holds beside the weights."""
-
-
-def check_checkpoint(path: str, module: pl.LightningModule) -> None:
-    """Raise InputError for a file that is no checkpoint, or one of another network."""
-    try:
-        require_no_pipe(Path(path))
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-        module.load_state_dict(checkpoint["state_dict"])
-        if lacking := [key for key in LIGHTNING if key not in checkpoint]:
-            raise KeyError(lacking[0])
-    except InputError:
-        raise
-    except Exception as error:  # nearly anything can come of what is no checkpoint
-        reason = " ".join(str(error).splitlines()[:2])[:200]
-        if isinstance(error, (pickle.UnpicklingError, EOFError)):
-            reason = "it is no checkpoint"
-        raise InputError(
-            f"resume={path} does not fit ({type(error).__name__}: {reason}); "
-            "give checkpoints/last.ckpt of a run with this same model"
-        ) from None
-
-
-def restore_best(trainer: pl.Trainer, module: pl.LightningModule) -> None:
-    """Put the weights of the best checkpoint, where one was kept, back into the module."""
-    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    if best:
-        module.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
-
-
 def architecture(network: DictConfig) -> dict[str, Any]:
     """How to build a network again: its dotted name and its arguments."""
     arguments = OmegaConf.to_container(network, resolve=True)
     assert isinstance(arguments, dict)
     return {"name": arguments.pop("_target_"), "arguments": arguments}
-
-
-def adapt_classifier(
-    model: Model,
-    micrographs: list[tuple[np.ndarray, float]],
-    diameter: float,
-    config: DictConfig,
-    device: str,
-) -> Model:
-    """A model with a classifier trained on micrographs (image (h, w), pixel size) without labels (paper 3.3.2).
-
-    `config` is conf/train.yaml with model=classifier. Without labels there is nothing to calibrate on: the logit of
-    the detection score keeps its calibration and the classifier's logit is added with the weight ADAPTED_WEIGHT.
-    """
-    settings = train_settings(config)
-    pl.seed_everything(settings.seed, workers=True, verbose=False)
-    start = replace(model, patches=settings.patches, classifier=None)
-    unlabelled = ((image, pixel_size, None) for image, pixel_size in micrographs)
-    samples = mine_samples(Picker(start, device), unlabelled, diameter, settings.selection, settings.seed)
-    positive = int(samples.labels.sum())
-    log.info("classifier samples: %d positive, %d negative", positive, len(samples.labels) - positive)
-    if positive < ENOUGH:
-        log.warning(
-            "%d positive samples are few (below %d) and the adapted classifier may do harm; adapt on more micrographs",
-            positive, ENOUGH,
-        )  # fmt: skip
-    network = instantiate(config.network)
-    module = instantiate(config.module)(network=network)
-    patches = LabelledPatches(
-        samples.patches, samples.labels, instantiate(config.datamodule.augmentation), settings.seed
-    )
-    trainer = instantiate(config.trainer)(
-        logger=False, enable_checkpointing=False, callbacks=[instantiate(config.callbacks.progress)]
-    )
-    trainer.fit(module, loader(patches, config.datamodule.batch_size, settings.seed))
-    intercept, slope = model.calibration.detector
-    return replace(
-        start,
-        classifier=network.cpu().eval(),
-        architectures={**model.architectures, "classifier": architecture(config.network)},
-        calibration=Calibration(model.calibration.detector, (intercept, slope, ADAPTED_WEIGHT)),
-    )

@@ -10,7 +10,7 @@ from torch import nn
 from drpnet.cascade import Picker
 from drpnet.config import DetectionConfig, PreprocessConfig
 from drpnet.datamodules import DistanceMapDataModule
-from drpnet.datasets import LabelledMicrograph, LabelledSet
+from drpnet.datasets import LabelledMicrograph, LabelledSet, joined
 from drpnet.errors import InputError
 from drpnet.io.micrographs import write_micrograph
 from drpnet.model import Model
@@ -100,3 +100,15 @@ def test_validation_judges_the_map_at_the_size_that_picking_judges(data, half):
     trained.validation_step((target, target, *judged), 0)
     assert float(trained.f_measure.compute()) == 1
     assert judged[0] == (301, 280) and judged[2] == 64
+
+
+def test_a_joined_set_trains_each_micrograph_at_its_own_diameter(data):
+    other = replace(data, name="large", particle_diameter=2 * DIAMETER, test=data.validation)
+    both = joined(data, other)
+    assert (both.name, both.particle_diameter) == ("squares+large", DIAMETER)
+    assert len(both.train) == 3 and both.validation == data.validation and both.test == ()
+    module = DistanceMapDataModule(both, PreprocessConfig(), exact_target, patch_size=32)
+    module.setup()
+    one, *others = (shown.image.shape for shown in module.train_set.shown)
+    assert all(abs(one[0] - 2 * shape[0]) <= 2 for shape in others), "a particle twice as large is shown half as large"
+    assert module.val_set.frames[0].particle_diameter_px == pytest.approx(PreprocessConfig().particle_diameter_px, rel=0.02)

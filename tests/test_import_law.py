@@ -20,7 +20,7 @@ LAYERS: list[list[str]] = [
     [
         "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "convert",
         "evaluation", "quality", "doctor", "overlay", "picking", "report", "scoring", "figures", "simulate",
-        "train", "pick_folder", "prepare", "pick", "watch", "relion_job", "import_matlab",
+        "train", "adapt", "pick_folder", "prepare", "pick", "watch", "relion_job", "import_matlab",
         "cluster", "pick_jobs", "sweep",
     ],
     ["cli"],
@@ -28,11 +28,11 @@ LAYERS: list[list[str]] = [
 ORDER = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 
 # Third-party packages that only some modules may import; None: no module at all.
-CONFIGURATION = {"schema", "limits", "train", "prepare", "simulate", "sweep", "cli"}
+CONFIGURATION = {"schema", "limits", "train", "adapt", "prepare", "simulate", "sweep", "cli"}
 ONLY_IN: dict[str, set[str] | None] = {
     "hydra": CONFIGURATION,
     "omegaconf": CONFIGURATION,
-    "pytorch_lightning": {"datamodules", "modules", "checkpoints", "train"},
+    "pytorch_lightning": {"datamodules", "modules", "checkpoints", "train", "adapt"},
     "lightning": None,
     "wandb": None,
     "tensorboard": None,

@@ -10,6 +10,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from drpnet.checkpoints import start_from
+from drpnet.errors import InputError
 from drpnet.model import load_model
 from drpnet.networks import FCRN, PatchClassifier
 
@@ -135,6 +137,21 @@ def test_a_run_can_be_resumed(run, fcrn_run, tmp_path):
     first = torch.load(last, weights_only=True)
     second = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert second["global_step"] == 1.5 * first["global_step"]
+
+
+def test_training_starts_from_a_model(run, fcrn_run, tmp_path):
+    home, folder, _, arguments = fcrn_run
+    known = load_model(folder / "weights.safetensors").fcrn.state_dict()
+    arguments = [a for a in arguments if not a.startswith(("trainer.max_epochs", "module.optimizer"))]
+    words = [*arguments, "trainer.max_epochs=1", "datamodule.patches_per_epoch=16", f"hydra.run.dir={tmp_path}"]
+    words.append(f"initial_weights={folder}/weights.safetensors")
+    result = run(home / "data", *words, "module.optimizer.lr=0")
+    assert result.returncode == 0, result.stderr
+    torch.testing.assert_close(load_model(tmp_path / "weights.safetensors").fcrn.state_dict(), known, rtol=0, atol=0)
+    with pytest.raises(InputError, match="of another network .*FCRN"):
+        start_from(f"{folder}/weights.safetensors", "fcrn", FCRN(width=4))
+    with pytest.raises(InputError, match="holds no classifier"):
+        start_from(f"{folder}/weights.safetensors", "classifier", PatchClassifier())
 
 
 CONSOLE = """import sys

@@ -48,6 +48,8 @@ def _is_done(parameters: SimulationParameters, out: Path) -> bool:
         before = json.loads(record.read_text())["parameters"]
     except (ValueError, KeyError, TypeError) as reason:
         raise InputError(f"{record} is damaged ({reason}); remove the folder or name another") from reason
+    # a folder made before a parameter was added was made with its default
+    before = {**asdict(SimulationParameters()), **before}
     now = asdict(parameters)
     changed = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
     if changed:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from drpnet.adapt import adapt_classifier
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
 from drpnet.datasets import LabelledMicrograph, LabelledSet, open_dataset
@@ -17,7 +18,7 @@ from drpnet.measures.matching import outside_border
 from drpnet.model import DEFAULT, Model, load_model
 from drpnet.provenance import git_commit
 from drpnet.schema import compose_config, train_settings
-from drpnet.train import adapt_classifier, train
+from drpnet.train import train
 from experiments.ablations.rows import BY_NAME, FCRN, Bench, Row, Task
 
 SCORES = "scores.json"

@@ -28,6 +28,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
 
+from drpnet.checkpoints import check_checkpoint
 from drpnet.errors import InputError
 from drpnet.import_matlab import build_fcrn
 from drpnet.io.coordinates import read_coordinates, read_micrograph_coordinates
@@ -42,7 +43,6 @@ from drpnet.io.volumes import read_volume, write_volume
 from drpnet.ledger import read_manifest, read_records
 from drpnet.model import Model, load_model, save_model
 from drpnet.networks import FCRN, PatchClassifier
-from drpnet.train import check_checkpoint
 
 SECONDS, MEMORY = 60, 2 << 30
 """What one file may take; far more than any needs, on a busy machine too."""

@@ -68,6 +68,12 @@ def test_second_run_does_nothing_and_other_parameters_are_refused(
     assert simulate_dataset(replace(SMALL), out) == out
     with pytest.raises(InputError, match="seed 0, now 1"):
         simulate_dataset(replace(SMALL, seed=1), out)
+    record = json.loads((out / "simulation.json").read_text())
+    del record["parameters"]["crystal_share"]
+    (out / "simulation.json").write_text(json.dumps(record))
+    assert simulate_dataset(SMALL, out) == out, "a folder made before a parameter was added has its default"
+    with pytest.raises(InputError, match=r"crystal_share 0\.4, now 0\.1"):
+        simulate_dataset(replace(SMALL, crystal_share=0.1), out)
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
