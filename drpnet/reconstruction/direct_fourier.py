@@ -111,7 +111,7 @@ class Reconstruction:
         mean = np.bincount(number.ravel(), weight.ravel()) / np.bincount(number.ravel())
         spectrum = data / np.maximum(np.maximum(weight, _FLOOR * mean[number]), 1e-12)
         spectrum[number > size // 2] = 0
-        padded = fftshift(irfftn(spectrum, s=(size,) * 3))
+        padded = fftshift(irfftn(spectrum.astype(np.complex64), s=(size,) * 3))
         edge = (size - self.box) // 2
         inside = slice(edge, edge + self.box)
         fall = np.sinc((np.arange(size) - size // 2)[inside] / size) ** 2  # of the triangle that shares values
@@ -154,15 +154,16 @@ def _insert(slices: np.ndarray, transfer: np.ndarray, turns: np.ndarray, data: n
                         x, y, z = -x, -y, -z
                         value = np.conj(value)
                     x0, y0, z0 = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
-                    for i in range(2):
-                        share_x = 1 - abs(x - x0 - i)
+                    for k in range(2):
+                        share_z = 1 - abs(z - z0 - k)
+                        c = z0 + k if z0 + k >= 0 else z0 + k + size
                         for j in range(2):
-                            share_y = share_x * (1 - abs(y - y0 - j))
-                            for k in range(2):
-                                share = share_y * (1 - abs(z - z0 - k))
-                                a, b = (z0 + k) % size, (y0 + j) % size
-                                data[a, b, x0 + i] += share * value
-                                weight[a, b, x0 + i] += share * power
+                            share_y = share_z * (1 - abs(y - y0 - j))
+                            b = y0 + j if y0 + j >= 0 else y0 + j + size
+                            for i in range(2):
+                                share = share_y * (1 - abs(x - x0 - i))
+                                data[c, b, x0 + i] += share * value
+                                weight[c, b, x0 + i] += share * power
 
 
 @numba.njit(cache=True)
