@@ -1,4 +1,4 @@
-"""drpnet doctor, quality: where coordinates lie, and what particles are worth in 3D."""
+"""drpnet doctor, quality, maps: where coordinates lie, and what particles are worth in 3D."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +37,9 @@ def quality(
     ] = None,
     eod_box: Annotated[int, typer.Option(help="Box of E_od in voxels; it moves the value")] = 64,
     eod_b: Annotated[float, typer.Option(help="B-factor of E_od in voxels squared; it moves the value")] = 160.0,
+    mass: Annotated[
+        float | None, typer.Option(help="Of the particle in kilodalton: isosurfaces enclose its volume; else it is guessed")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random phases")] = 0,
 ) -> None:
     """Compare refinements, of any picker's particles: FSC, E_od, missing views, probabilities, B-factor.
@@ -49,10 +52,45 @@ def quality(
         from drpnet.quality.tables import print_quality
 
         parts = {"--postprocess": postprocess, "--c1": c1, "--subsets": subsets, "--picked": picked}
-        settings = Settings(symmetry=symmetry, mask=mask, box=eod_box, b_factor=eod_b, seed=seed)
+        settings = Settings(symmetry=symmetry, mask=mask, box=eod_box, b_factor=eod_b, seed=seed, kilodalton=mass)
         results = compare(named_runs(runs, {option: texts or [] for option, texts in parts.items()}), settings)
         written = write_quality(results, settings, out)
         print_quality(results)
+    for path in written:
+        typer.echo(f"wrote {path}")
+
+
+@app.command(epilog="Example: **drpnet maps simulated drpnet=picks log=log_picks --symmetry C4 --out maps**")
+def maps(
+    simulation: Annotated[Path, typer.Argument(parser=as_path, help="A folder of drpnet simulate, of one structure")],
+    picks: Annotated[
+        list[str], typer.Argument(metavar="[NAME=]PICKS...", help="Picks of its micrographs, as drpnet evaluate reads them")
+    ],
+    symmetry: Annotated[str, typer.Option(help="Point group of the structure: C1, C4, D2 ...")],
+    out: Annotated[
+        Path, typer.Option(parser=as_path, metavar="PATH", help="Folder for maps.json, maps.md, the pictures and the maps")
+    ],
+    box: Annotated[int, typer.Option(help="Box of the maps in pixels of the micrographs, even")] = 64,
+    sets: Annotated[int, typer.Option(help="Sets into which the micrographs are dealt; the intervals are over them")] = 5,
+    tolerance: Annotated[float, typer.Option(help="A pick is true within so many particle diameters")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Of the halves and of random orientations")] = 0,
+) -> None:
+    """Compare pickers by the maps of their picks, in the orientations that a simulation knows: no refinement.
+
+    Equal numbers of picks; false ones in random and in the best-fitting orientations; centres as picked and true; recall by
+    view; what false picks do to a map.
+    """
+    with user_errors():
+        from drpnet.maps.compare import MapSettings, compare_pickers
+        from drpnet.maps.results import write_maps
+        from drpnet.maps.tables import markdown
+        from drpnet.quality.settings import named_runs
+
+        pickers = {run.name: run.path for run in named_runs(picks, {})}
+        settings = MapSettings(symmetry=symmetry, box=box, sets=sets, tolerance=tolerance, seed=seed)
+        compared = compare_pickers(simulation, pickers, settings)
+        written = write_maps(compared, out)
+    typer.echo(markdown(compared.result))
     for path in written:
         typer.echo(f"wrote {path}")
 

@@ -38,6 +38,7 @@ def assess(run: Run, settings: Settings) -> dict[str, Any]:
         "symmetry": symmetry,
         "missing_views": asdict(counts.missing()),
         "efficiency": asdict(efficiency),
+        "half_maps": None if files.half_maps is None else [str(path) for path in files.half_maps],
         "fsc": fsc_of(files, settings.mask, settings.seed),
         "maximum_probability": probability,
         "rosenthal_henderson": None if run.subsets is None else rosenthal_henderson(run.subsets, settings),

@@ -49,6 +49,7 @@ def as_json(results: Sequence[dict[str, Any]], settings: Settings) -> dict[str, 
 def write_quality(results: Sequence[dict[str, Any]], settings: Settings, folder: Path) -> list[Path]:
     """Write quality.json, a .bild for every run and the pictures into a folder; returns the files."""
     from drpnet.quality.figures import draw_quality
+    from drpnet.quality.map_picture import draw_isosurfaces
 
     folder = Path(folder)
     written = [folder / "quality.json"]
@@ -57,7 +58,7 @@ def write_quality(results: Sequence[dict[str, Any]], settings: Settings, folder:
         path = folder / f"angular_distribution_{result['name']}.bild"
         write_bytes(path, counted_bild(result["views"], *_map_size(result)).encode())
         written.append(path)
-    return written + draw_quality(results, folder)
+    return [*written, *draw_quality(results, folder), *draw_isosurfaces(results, settings, folder)]
 
 
 def _map_size(result: dict[str, Any]) -> tuple[int, float]:

@@ -39,6 +39,8 @@ class Settings:
     """Of the efficiency, in voxels squared."""
     seed: int = 0
     """Of the random phases and of the particles drawn in the scatter plot."""
+    kilodalton: float | None = None
+    """Mass whose volume the isosurfaces enclose; None takes the volume that Otsu's threshold finds in the first map."""
 
 
 _FIELDS = {"--postprocess": "postprocess", "--c1": "without_symmetry", "--subsets": "subsets", "--picked": "picked"}

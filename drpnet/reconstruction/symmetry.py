@@ -71,6 +71,16 @@ def symmetry_matrices(name: str) -> np.ndarray:
     return np.stack(found)
 
 
+def on_the_grid(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A point group (k, 3, 3) as products h r: rotations h that map the integer grid onto itself, and the r that remain."""
+    whole = matrices[np.isclose(matrices, np.rint(matrices), atol=1e-6).all(axis=(1, 2))]
+    rest: list[np.ndarray] = []
+    for matrix in matrices:
+        if not any(np.allclose(turn @ other, matrix, atol=1e-6) for turn in whole for other in rest):
+            rest.append(matrix)
+    return np.rint(whole), np.stack(rest)
+
+
 @lru_cache
 def unit_planes(name: str) -> np.ndarray:
     """Inner normals (m, 3) of the planes that bound RELION's asymmetric unit of views: v . n >= 0 inside.

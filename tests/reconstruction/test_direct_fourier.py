@@ -10,8 +10,9 @@ from torch_fourier_slice import backproject_2d_to_3d, project_3d_to_2d
 
 from drpnet.errors import InputError
 from drpnet.quality.halves import reconstruct_halves
-from drpnet.reconstruction.direct_fourier import Reconstruction
+from drpnet.reconstruction.direct_fourier import Ctf, Reconstruction
 from drpnet.reconstruction.fsc import shell_correlation
+from drpnet.reconstruction.symmetry import symmetry_matrices
 
 
 def ball(volume):
@@ -89,3 +90,18 @@ def test_images_of_another_box(projections):
         Reconstruction(30, 4.0).add(projections[0][:2], projections[1][:2], None)
     with pytest.raises(InputError, match="must be even and at least 8, got 31"):
         Reconstruction(31, 4.0)
+
+
+@pytest.mark.parametrize("symmetry", ["C3", "C4", "D2", "D3", "T", "O"])
+def test_a_symmetric_map_is_that_of_every_copy_added_by_itself(project, projections, symmetry):
+    images, angles, _ = projections
+    transfer = Ctf(*(np.array([value]) for value in (21000.0, 20000.0, 30.0)), 300.0, 2.7, 0.1)
+    shifts = np.random.default_rng(0).uniform(-1, 1, (20, 2))
+    at_once, one_by_one = Reconstruction(32, 4.0, symmetry), Reconstruction(32, 4.0)
+    at_once.add(images[:20], angles[:20], transfer, shifts)
+    turns = Rotation.from_euler("ZYZ", angles[:20], degrees=True)
+    for matrix in symmetry_matrices(symmetry):
+        copies = (Rotation.from_matrix(matrix) * turns).as_euler("ZYZ", degrees=True)
+        one_by_one.add(images[:20], copies, transfer, shifts)
+    found, expected = at_once.volume(), one_by_one.volume()
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
