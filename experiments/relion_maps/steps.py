@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
@@ -35,7 +36,9 @@ class Runner:
         """
         words = [str(word) for word in command]
         line, stamp = shlex.join(words), self.folder / "steps" / f"{step}.json"
-        before = json.loads(stamp.read_text()) if stamp.is_file() else {"command": line, "parts": [], "done": False}
+        before: dict[str, Any] = {"command": line, "parts": [], "done": False}
+        if stamp.is_file():
+            before = json.loads(stamp.read_text())
         if before["command"] != line:
             raise InputError(f"{stamp} is of another command ({before['command']}); give another --out")
         if before["done"] and (self.folder / product).exists():
