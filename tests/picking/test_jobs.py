@@ -56,6 +56,7 @@ def test_a_killed_share_is_done_by_the_same_command(pick, weights, many, tmp_pat
     while not killed and time.monotonic() < until:
         listed = subprocess.run(["pgrep", "-f", f"submitit.core._submit {out}/jobs"], capture_output=True, text=True).stdout
         killed = listed.split()[:1]
+        time.sleep(0.05)
     os.kill(int(killed[0]), signal.SIGKILL)
     _, said = command.communicate(timeout=300)
     left = 9 - len(read_records(out))
