@@ -98,6 +98,11 @@ def _rosenthal_henderson(axis: Axes, results: Results) -> None:
         label = f"{result['name']}, B = {fit['b_factor']:.0f} Å$^2$"
         axis.plot(line, fit["slope"] * np.log(line) + fit["intercept"], color=colour, lw=1.2, label=label)
     axis.set_xscale("log")
+    plots = [result["rosenthal_henderson"] for result in results if result["rosenthal_henderson"] is not None]
+    shown = max((plot["particles"] for plot in plots), key=len)
+    if len(shown) < 6 and max(shown) < 20 * min(shown):  # the logarithmic axis would write a crowd of its own
+        axis.set_xticks(shown, [f"{count:,.0f}" for count in shown])
+        axis.minorticks_off()
     axis.set(xlabel="particles", ylabel="1 / resolution$^2$ (Å$^{-2}$)")
     low, high = axis.get_ylim()
     right = axis.twinx()
