@@ -17,7 +17,7 @@ from matplotlib.patches import Circle
 from drpnet.io.atomic import whole_file
 from drpnet.maps.compare import MAIN, TRUTH, VARIANTS, Compared
 from drpnet.maps.false_picks import SERIES
-from drpnet.maps.tables import number
+from drpnet.maps.tables import p_value
 from drpnet.maps.view_recall import BANDS, NSIDE
 from drpnet.quality.figures import COLOURS, figure6
 from drpnet.quality.isosurface import isosurface_figure, volume_at_otsu
@@ -90,9 +90,13 @@ def recall_figure(compared: Compared) -> Figure:
     """Recall by viewing direction of every picker, seen along z, and against the distance from the side views."""
     rows = [row for row in compared.result["pickers"] if row["name"] != TRUTH]
     count = len(rows)
-    figure, axes = plt.subplots(
-        1, count + 1, figsize=(2.3 * count + 3.9, 3.5), layout="constrained", width_ratios=[2.3] * count + [3.4]
+    width = 2.3 * count + 4.2
+    figure = plt.figure(figsize=(width, 3.3))
+    grid = figure.add_gridspec(
+        1, count + 1, width_ratios=[2.3] * count + [3.6], left=0.01, right=0.985, top=0.86, bottom=0.17, wspace=0.08
     )
+    axes = [figure.add_subplot(part) for part in grid]
+    axes[count].set_position([1 - 3.55 / width, 0.17, 3.4 / width, 0.75])
     recalls = [_recall_on_disc(*compared.recall_maps[row["name"]]) for row in rows]
     low = np.floor(10 * min(np.nanmin(values) for values in recalls)) / 10
     for axis, row, values in zip(axes, rows, recalls, strict=False):
@@ -101,9 +105,10 @@ def recall_figure(compared: Compared) -> Figure:
         axis.set(xlim=(-1.03, 1.03), ylim=(-1.03, 1.03), xticks=[], yticks=[])
         axis.set_frame_on(False)
         recall = row["recall_by_view"]
-        axis.set_title(f"{row['name']}\nrecall {row['recall']:.2f}, p = {recall['p_uniform']:.3f}", fontsize=8)
+        axis.set_title(f"{row['name']}\nrecall {row['recall']:.2f}, {p_value(recall['p_uniform'], 'p = ')}", fontsize=8)
     words = "recall; middle: view along z, rim: side views"
-    figure.colorbar(image, ax=list(axes[:count]), shrink=0.6, location="bottom", aspect=40, label=words)
+    bar = figure.add_axes((0.15 * count * 2.3 / width, 0.13, 0.7 * count * 2.3 / width, 0.035))
+    figure.colorbar(image, cax=bar, orientation="horizontal", label=words)
     _bands(axes[count], rows)
     return figure
 
@@ -161,8 +166,8 @@ def _dose(axis: Axes, dose: dict[str, Any]) -> None:
     axis.set(xlabel=f"false among {dose['picks_each_set']:,} picks (%)", ylabel="resolution (Å): FSC with the structure 0.5")
     _better_upwards(axis, [found["truth"]["mean"] for name in SERIES for found in dose["series"][name]])
     axis.grid(axis="y", color="0.92", zorder=-1)
-    only = dose["only_false"]["truth"]
-    title = None if only["mean"] is None else f"aligned false picks alone: {number(only)} Å"
+    only = dose["only_false"]["halves"]
+    title = None if only["mean"] is None else f"halves of aligned false picks alone agree to {only['mean']:.1f} Å"
     axis.legend(fontsize=7, frameon=False, title=title, title_fontsize=7)
 
 

@@ -110,7 +110,8 @@ def _rosenthal_henderson(axis: Axes, results: Results) -> None:
     ticks = np.linspace(max(low, 1e-6), high, 7)[1:-1]
     right.set_yticks(ticks, [f"{1 / np.sqrt(tick):.1f}" for tick in ticks])
     right.set_ylabel("resolution (Å)")
-    axis.legend(fontsize=7, loc="upper left", frameon=False)
+    few = len(plots) < 4
+    axis.legend(fontsize=7 if few else 6, loc="upper left" if few else "lower right", frameon=False)
 
 
 def _fsc(axis: Axes, results: Results) -> None:
