@@ -90,13 +90,13 @@ def recall_figure(compared: Compared) -> Figure:
     """Recall by viewing direction of every picker, seen along z, and against the distance from the side views."""
     rows = [row for row in compared.result["pickers"] if row["name"] != TRUTH]
     count = len(rows)
-    width = 2.3 * count + 4.2
+    width = 2.3 * count + 4.4
     figure = plt.figure(figsize=(width, 3.3))
     grid = figure.add_gridspec(
-        1, count + 1, width_ratios=[2.3] * count + [3.6], left=0.01, right=0.985, top=0.86, bottom=0.17, wspace=0.08
+        1, count + 1, width_ratios=[2.3] * count + [4.2], left=0.01, right=0.985, top=0.86, bottom=0.17, wspace=0.08
     )
     axes = [figure.add_subplot(part) for part in grid]
-    axes[count].set_position([1 - 3.55 / width, 0.17, 3.4 / width, 0.75])
+    axes[count].set_position([1 - 3.45 / width, 0.17, 3.3 / width, 0.75])
     recalls = [_recall_on_disc(*compared.recall_maps[row["name"]]) for row in rows]
     low = np.floor(10 * min(np.nanmin(values) for values in recalls)) / 10
     for axis, row, values in zip(axes, rows, recalls, strict=False):

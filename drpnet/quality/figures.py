@@ -41,7 +41,7 @@ def figure6(results: Results) -> Figure:
     columns = -(-len(results) // 3)
     rows = -(-len(results) // columns)
     height = max(3.4, 1.75 * rows)
-    widths = ([3.5] if plotted else []) + [columns * height / rows * 0.95, 3.9]
+    widths = ([3.5 if len(results) < 4 else 4.3] if plotted else []) + [columns * height / rows * 0.95, 3.9]
     figure = plt.figure(figsize=(sum(widths), height), layout="constrained")
     parts = list(figure.subfigures(1, len(widths), width_ratios=widths, squeeze=False)[0])
     letters = iter("ABC")
@@ -105,13 +105,14 @@ def _rosenthal_henderson(axis: Axes, results: Results) -> None:
         axis.minorticks_off()
     axis.set(xlabel="particles", ylabel="1 / resolution$^2$ (Å$^{-2}$)")
     low, high = axis.get_ylim()
+    high += 0.08 * max(len(plots) - 3, 0) * (high - low)  # room for the names of many runs
+    axis.set_ylim(low, high)
     right = axis.twinx()
     right.set_ylim(low, high)
     ticks = np.linspace(max(low, 1e-6), high, 7)[1:-1]
     right.set_yticks(ticks, [f"{1 / np.sqrt(tick):.1f}" for tick in ticks])
     right.set_ylabel("resolution (Å)")
-    few = len(plots) < 4
-    axis.legend(fontsize=7 if few else 6, loc="upper left" if few else "lower right", frameon=False)
+    axis.legend(fontsize=7, loc="upper left", frameon=False)
 
 
 def _fsc(axis: Axes, results: Results) -> None:
