@@ -95,8 +95,8 @@ def recall_figure(compared: Compared) -> Figure:
     grid = figure.add_gridspec(
         1, count + 1, width_ratios=[2.3] * count + [4.2], left=0.01, right=0.985, top=0.86, bottom=0.17, wspace=0.08
     )
-    axes = [figure.add_subplot(part) for part in grid]
-    axes[count].set_position([1 - 3.45 / width, 0.17, 3.3 / width, 0.75])
+    axes = [figure.add_subplot(grid[0, column]) for column in range(count + 1)]
+    axes[count].set_position((1 - 3.45 / width, 0.17, 3.3 / width, 0.75))
     recalls = [_recall_on_disc(*compared.recall_maps[row["name"]]) for row in rows]
     low = np.floor(10 * min(np.nanmin(values) for values in recalls)) / 10
     for axis, row, values in zip(axes, rows, recalls, strict=False):
