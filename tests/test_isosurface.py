@@ -89,5 +89,7 @@ def test_refinements_are_drawn_from_their_half_maps(tmp_path):
     (path,) = draw_isosurfaces(runs, Settings(), tmp_path)
     assert path.stat().st_size > 5_000
     assert draw_isosurfaces(runs[1:], Settings(), tmp_path) == []
+    nothing = {**runs[0], "fsc": {**fsc, "resolution": {"corrected": {"0.143": {"shell": None}}}}}
+    assert draw_isosurfaces([nothing], Settings(), tmp_path) == []
     with pytest.raises(InputError, match="give another --mass in kilodalton"):
         draw_isosurfaces(runs, Settings(kilodalton=1e6), tmp_path)

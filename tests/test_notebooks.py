@@ -70,3 +70,14 @@ def test_the_ablation_table_reads_what_was_measured(repository: Path) -> None:
     rows, deviation, compared = run(repository, "ablation_table", "len(checks)", "max(checks)", "len(rows)")
     assert rows >= 33 and compared > 20
     assert deviation < 2e-4  # F is rounded to four places
+
+
+def test_from_picks_to_map_ranks_the_truth_first(repository: Path) -> None:
+    truth, drpnet, aligned, random = run(
+        repository, "from_picks_to_map", "result['pickers'][0]['variants']['false at random']['truth']['mean']",
+        "result['pickers'][1]['variants']['false at random']['truth']['mean']",
+        "result['false_picks']['series']['false aligned'][-1]['truth']['mean']",
+        "result['false_picks']['series']['false at random'][-1]['truth']['mean']",
+    )  # fmt: skip
+    assert truth < drpnet + 2 < 60  # a picker's map can chance to be as good
+    assert aligned < random

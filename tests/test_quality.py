@@ -78,7 +78,7 @@ def test_two_runs_side_by_side(tmp_path):
     assert first["rosenthal_henderson"]["fit"]["b_factor"] == pytest.approx(399, rel=0.01)
     probability = first["maximum_probability"]
     assert probability["mean"] == pytest.approx(2 / 7, abs=0.03) and sum(probability["histogram"]) == 400
-    for name in ("figure6.png", "views.png"):
+    for name in ("figure6.png", "views.png", "isosurfaces.png"):
         assert (out / name).stat().st_size > 20_000
     assert (out / "angular_distribution_good.bild").read_text().startswith(".color")
 

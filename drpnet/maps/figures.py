@@ -1,5 +1,6 @@
 """Pictures of pickers compared by their maps: Figure 6, the variants, false picks, recall by view, isosurfaces."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from drpnet.io.atomic import whole_file
 from drpnet.maps.compare import MAIN, TRUTH, VARIANTS, Compared
 from drpnet.maps.false_picks import SERIES
-from drpnet.maps.tables import number
+from drpnet.maps.tables import p_value
 from drpnet.maps.view_recall import BANDS, NSIDE
 from drpnet.quality.figures import COLOURS, figure6
 from drpnet.quality.isosurface import isosurface_figure, volume_at_otsu
@@ -87,20 +89,27 @@ def resolution_figure(result: dict[str, Any]) -> Figure:
 def recall_figure(compared: Compared) -> Figure:
     """Recall by viewing direction of every picker, seen along z, and against the distance from the side views."""
     rows = [row for row in compared.result["pickers"] if row["name"] != TRUTH]
-    figure = plt.figure(figsize=(2.35 * len(rows) + 4.1, 3.3), layout="constrained")
-    parts = figure.subfigures(1, 2, width_ratios=(2.35 * len(rows) + 0.4, 3.7), squeeze=False)
-    left, right = parts[0]
-    discs = left.subplots(1, len(rows), squeeze=False)[0]
+    count = len(rows)
+    width = 2.3 * count + 4.4
+    figure = plt.figure(figsize=(width, 3.3))
+    grid = figure.add_gridspec(
+        1, count + 1, width_ratios=[2.3] * count + [4.2], left=0.01, right=0.985, top=0.86, bottom=0.17, wspace=0.08
+    )
+    axes = [figure.add_subplot(grid[0, column]) for column in range(count + 1)]
+    axes[count].set_position((1 - 3.45 / width, 0.17, 3.3 / width, 0.75))
     recalls = [_recall_on_disc(*compared.recall_maps[row["name"]]) for row in rows]
     low = np.floor(10 * min(np.nanmin(values) for values in recalls)) / 10
-    for axis, row, values in zip(discs, rows, recalls, strict=True):
+    for axis, row, values in zip(axes, rows, recalls, strict=False):
         image = axis.imshow(values, cmap="viridis", vmin=low, vmax=1, extent=(-1, 1, -1, 1), origin="lower")
-        axis.set_axis_off()
+        axis.add_patch(Circle((0, 0), 1, fill=False, edgecolor="0.5", lw=0.7))
+        axis.set(xlim=(-1.03, 1.03), ylim=(-1.03, 1.03), xticks=[], yticks=[])
+        axis.set_frame_on(False)
         recall = row["recall_by_view"]
-        axis.set_title(f"{row['name']}\nrecall {row['recall']:.2f}, p = {recall['p_uniform']:.3f}", fontsize=8)
+        axis.set_title(f"{row['name']}\nrecall {row['recall']:.2f}, {p_value(recall['p_uniform'], 'p = ')}", fontsize=8)
     words = "recall; middle: view along z, rim: side views"
-    left.colorbar(image, ax=list(discs), shrink=0.7, location="bottom", aspect=40, label=words)
-    _bands(right.subplots(), rows)
+    bar = figure.add_axes((0.15 * count * 2.3 / width, 0.13, 0.7 * count * 2.3 / width, 0.035))
+    figure.colorbar(image, cax=bar, orientation="horizontal", label=words)
+    _bands(axes[count], rows)
     return figure
 
 
@@ -109,7 +118,7 @@ def surfaces_figure(compared: Compared) -> Figure:
     reference = compared.reference
     enclosed = volume_at_otsu(reference.volume, reference.voxel_size)
     maps = {"structure": (reference.volume, reference.voxel_size)}
-    captions = {}
+    captions = {"structure": "as simulated"}
     for row in compared.result["pickers"]:
         name = "all particles" if row["name"] == TRUTH else row["name"]
         maps[name] = (compared.maps[row["name"]], reference.voxel_size)
@@ -139,7 +148,7 @@ def _variants(axis: Axes, result: dict[str, Any]) -> None:
     words = ("true,\nrecentred", "true,\nas picked", "with false,\nat random", "with false,\naligned")
     axis.set_xticks(range(len(VARIANTS)), words, fontsize=8)
     axis.set(ylabel="resolution (Å): FSC with the structure 0.5", xlim=(-0.5, len(VARIANTS) - 0.5))
-    axis.invert_yaxis()
+    _better_upwards(axis, [found["truth"]["mean"] for row in rows for found in row["variants"].values()])
     axis.legend(fontsize=7, frameon=False)
     axis.grid(axis="y", color="0.92", zorder=-1)
 
@@ -155,10 +164,10 @@ def _dose(axis: Axes, dose: dict[str, Any]) -> None:
         y, bars = [found["mean"] for _, found in known], np.hstack([_bars(found) for _, found in known])
         axis.errorbar(x, y, bars, color=colour, marker=mark, ls=line, ms=5, capsize=2, lw=1.2, label=words[name])
     axis.set(xlabel=f"false among {dose['picks_each_set']:,} picks (%)", ylabel="resolution (Å): FSC with the structure 0.5")
-    axis.invert_yaxis()
+    _better_upwards(axis, [found["truth"]["mean"] for name in SERIES for found in dose["series"][name]])
     axis.grid(axis="y", color="0.92", zorder=-1)
-    only = dose["only_false"]["truth"]
-    title = None if only["mean"] is None else f"aligned false picks alone: {number(only)} Å"
+    only = dose["only_false"]["halves"]
+    title = None if only["mean"] is None else f"halves of aligned false picks alone agree to {only['mean']:.1f} Å"
     axis.legend(fontsize=7, frameon=False, title=title, title_fontsize=7)
 
 
@@ -175,6 +184,14 @@ def _bands(axis: Axes, rows: list[dict[str, Any]]) -> None:
     axis.set(xlabel="|cos tilt| (0: side views, 1: along z)", ylabel="recall", xlim=(0, 1), ylim=(0, 1.02))
     axis.legend(fontsize=7, frameon=False, loc="lower right")
     axis.grid(axis="y", color="0.92", zorder=-1)
+
+
+def _better_upwards(axis: Axes, means: Sequence[float | None]) -> None:
+    """Fine resolution on top; the axis follows the means, since a wide interval would flatten them."""
+    known = [mean for mean in means if mean is not None]
+    if known:
+        reach = max(max(known) - min(known), 2.0)
+        axis.set_ylim(max(known) + 0.3 * reach, max(min(known) - 0.4 * reach, 0.0))
 
 
 def _bars(found: dict[str, Any]) -> np.ndarray:

@@ -56,7 +56,7 @@ def _picked(result: dict[str, Any]) -> str:
                 f"{views['efficiency']['e_od']:.3f}",
                 f"{views['missing_at_equal_particles']:,.0f}",
                 "-" if is_truth else uneven,
-                "-" if is_truth else f"{recall['p_uniform']:.3f}",
+                "-" if is_truth else p_value(recall["p_uniform"]),
             ]
         )
     return table(heads, rows)
@@ -103,6 +103,11 @@ def _dose(found: dict[str, Any]) -> str:
     only = found["only_false"]
     rows.append(["false alone, aligned", "-", "-", "-", "-", number(only["halves"]), number(only["truth"])])
     return table(heads, rows)
+
+
+def p_value(value: float, equals: str = "") -> str:
+    """A p value, with the sign of equality where it has one."""
+    return f"{equals}{value:.3f}" if value >= 0.001 else f"{equals.replace('= ', '')}< 0.001"
 
 
 def number(found: dict[str, Any], sign: bool = False) -> str:

@@ -41,7 +41,7 @@ def figure6(results: Results) -> Figure:
     columns = -(-len(results) // 3)
     rows = -(-len(results) // columns)
     height = max(3.4, 1.75 * rows)
-    widths = ([3.5] if plotted else []) + [columns * height / rows * 0.95, 3.9]
+    widths = ([3.5 if len(results) < 4 else 4.3] if plotted else []) + [columns * height / rows * 0.95, 3.9]
     figure = plt.figure(figsize=(sum(widths), height), layout="constrained")
     parts = list(figure.subfigures(1, len(widths), width_ratios=widths, squeeze=False)[0])
     letters = iter("ABC")
@@ -98,8 +98,15 @@ def _rosenthal_henderson(axis: Axes, results: Results) -> None:
         label = f"{result['name']}, B = {fit['b_factor']:.0f} Å$^2$"
         axis.plot(line, fit["slope"] * np.log(line) + fit["intercept"], color=colour, lw=1.2, label=label)
     axis.set_xscale("log")
+    plots = [result["rosenthal_henderson"] for result in results if result["rosenthal_henderson"] is not None]
+    shown = max((plot["particles"] for plot in plots), key=len)
+    if len(shown) < 6 and max(shown) < 20 * min(shown):  # the logarithmic axis would write a crowd of its own
+        axis.set_xticks(shown, [f"{count:,.0f}" for count in shown])
+        axis.minorticks_off()
     axis.set(xlabel="particles", ylabel="1 / resolution$^2$ (Å$^{-2}$)")
     low, high = axis.get_ylim()
+    high += 0.08 * max(len(plots) - 3, 0) * (high - low)  # room for the names of many runs
+    axis.set_ylim(low, high)
     right = axis.twinx()
     right.set_ylim(low, high)
     ticks = np.linspace(max(low, 1e-6), high, 7)[1:-1]

@@ -1,5 +1,6 @@
 """The maps of refinements side by side, from their half maps."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from drpnet.quality.isosurface import CUBIC_ANGSTROM_PER_KILODALTON, isosurface_
 from drpnet.quality.settings import Settings
 from drpnet.reconstruction.fsc import weighted_mean
 
+log = logging.getLogger(__name__)
 _DRAWN_BOX = 144
 """A larger map is drawn on so many voxels: a picture shows no more."""
 
@@ -21,9 +23,10 @@ def draw_isosurfaces(results: Sequence[dict[str, Any]], settings: Settings, fold
     """Write isosurfaces.png with every run that has half maps; returns the file, nothing where no run has them.
 
     Each map is the mean of its halves, weighted by what they share, and all surfaces enclose one volume: that of
-    `settings.kilodalton` of protein, else what Otsu's threshold finds in the first map. Maps are drawn as they lie.
+    `settings.kilodalton` of protein, else what Otsu's threshold finds in the first map. Maps are drawn as they lie; those
+    whose halves share nothing are left out. Raises InputError for a mass that does not fit into a map.
     """
-    maps = {run["name"]: _map_of(run) for run in results if run["half_maps"] is not None}
+    maps = {run["name"]: _map_of(run) for run in results if run["half_maps"] is not None and _resolution(run) != "-"}
     if not maps:
         return []
     first = next(iter(maps.values()))
@@ -33,8 +36,10 @@ def draw_isosurfaces(results: Sequence[dict[str, Any]], settings: Settings, fold
     try:
         figure = isosurface_figure(maps, enclosed, captions)
     except InputError as error:
-        option = "give --mass" if mass is None else "give another --mass"
-        raise InputError(f"isosurfaces: {error}; {option} in kilodalton") from None
+        if mass is None:  # nobody asked for this volume
+            log.warning("isosurfaces.png is not drawn: %s; give --mass in kilodalton", error)
+            return []
+        raise InputError(f"isosurfaces: {error}; give another --mass in kilodalton") from None
     path = folder / "isosurfaces.png"
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=200, format="png")
