@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.t
 export TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint clean
+.PHONY: help venv demo test test-slow test-long lint clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -52,6 +52,9 @@ test: lint
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m 'slow and not gpu' $(PYTEST_ARGS)
+
+test-long: $(STAMP)
+	$(BIN)/pytest -m long $(PYTEST_ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

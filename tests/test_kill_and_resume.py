@@ -91,7 +91,7 @@ def test_killed_in_the_middle_of_two_epochs(trainings, tmp_path):
     assert_same(tmp_path / "other", trainings)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_any_moment(trainings, tmp_path):
     """Also while it starts, while it writes a checkpoint, and while it scores."""
     began = time.monotonic()

@@ -210,7 +210,7 @@ def without_network() -> list[str]:
     pytest.skip("no network of its own can be had here (unshare --net), so nothing shows that none is used")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_folder_of_wheels_installs_and_picks_without_network(wheel: Path, tmp_path: Path) -> None:
     """As docs/installation.md says; the index is the one that pip is configured for."""
     alone = without_network()

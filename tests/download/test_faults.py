@@ -12,7 +12,7 @@ from drpnet.io.micrographs import write_micrograph
 FOLDER = "/10061/data/Micrographs"
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [3, pytest.param(60, marks=pytest.mark.long)])
 def test_a_killed_download_goes_on(kill_and_repeat, archive, tmp_path, times):
     rng, whole = np.random.default_rng(0), {}
     for number in range(8):

@@ -411,7 +411,7 @@ def test_what_is_to_be_damaged_is_good(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="bounds the memory by /proc")
-@pytest.mark.parametrize("count", [24, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [24, pytest.param(400, marks=pytest.mark.long)])
 def test_a_damaged_file_is_read_or_refused(tmp_path, count):
     """24 of each of 23 kinds, 552 in all; 9,200 in the long form."""
     report = tmp_path / "report.json"

@@ -44,7 +44,7 @@ class Output:
         self.path.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_a_killed_simulation_is_all_there_or_not_at_all(kill_and_repeat, tmp_path, times):
     output = Output(tmp_path / "made" / "sim")
     arguments = ["simulate", "trpv1", "--out", output.path, *SMALL]
@@ -52,7 +52,7 @@ def test_a_killed_simulation_is_all_there_or_not_at_all(kill_and_repeat, tmp_pat
 
 
 @pytest.mark.parametrize("to", ["star", "particles", "cs"])
-@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.long)])
 def test_a_killed_conversion_is_all_there_or_not_at_all(kill_and_repeat, tmp_path, times, to):
     """Where it was killed after its end, the folder is there and must be removed before: it is never overwritten."""
     rng = np.random.default_rng(0)

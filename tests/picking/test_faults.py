@@ -72,7 +72,7 @@ class Folder:
         assert {name: now[name] == self.undisturbed[name] for name in now} == dict.fromkeys(self.undisturbed, True)
 
 
-@pytest.mark.parametrize("times", [5, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [5, pytest.param(60, marks=pytest.mark.long)])
 def test_a_killed_pick_goes_on(kill_and_repeat, weights, many, tmp_path, times):
     out = tmp_path / "picks"
     folder = Folder(out, 12)
@@ -102,7 +102,7 @@ def are_gone(processes: set[int]) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the workers in /proc")
-@pytest.mark.parametrize("times", [1, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1, pytest.param(15, marks=pytest.mark.long)])
 def test_a_killed_pick_goes_on_and_its_workers_end(kill_and_repeat, weights, many, tmp_path, times):
     """A worker whose program was killed ends, too, or it would keep its memory, its GPU and its pick folder for ever."""
     out, seen = tmp_path / "picks", []
