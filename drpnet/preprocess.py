@@ -197,7 +197,8 @@ def preprocess(image: np.ndarray, pixel_size: float, particle_diameter: float, c
         image = clip_outliers(image, config.outlier_deviations)
     half = False
     if config.scale_rule == "released":
-        factor, radius = released_scale(diameter_px, width)
+        # the authors' box is a whole number of px, and a fraction of one decides on the half-size pass
+        factor, radius = released_scale(round(diameter_px), width)
         half = config.half_size_pass and radius >= (48 if diameter_px > 288 else 32)
         small, scale = bin_by(image, factor)
     else:

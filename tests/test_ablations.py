@@ -12,6 +12,7 @@ from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import Candidates
 from drpnet.model import Model
+from drpnet.preprocess import preprocess
 from drpnet.schema import compose_config, train_settings
 from experiments.ablations import run as ablations_run
 from experiments.ablations.__main__ import table, with_baselines
@@ -126,6 +127,18 @@ def test_the_table_names_every_row():
     text = table({"rows": rows})
     assert all(row.says in text for row in ROWS) and "**+0.100**" in text
     assert with_baselines(["full_size"]) == {"full_size", "half_size", "fcrn"}
+
+
+def test_the_rows_of_the_half_size_pass_differ_by_it():
+    """The rule makes the pass for a box of just 64 px here: one more and it bins instead."""
+    image = np.random.default_rng(0).normal(size=(600, 600)).astype(np.float32)
+    made = {}
+    for name in ("half_size", "full_size"):
+        settings = train_settings(composed(name, f"ablation={name}"))
+        facts = settings.dataset
+        made[name] = preprocess(image, facts.simulation.pixel_size, facts.particle_diameter, settings.preprocess)
+    assert made["half_size"].half_size_pass and not made["full_size"].half_size_pass
+    assert {frame.scale for frame in made.values()} == {(1, 1)}
 
 
 class Told:

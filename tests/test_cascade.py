@@ -186,6 +186,8 @@ def test_the_released_profile_makes_the_half_size_pass_for_large_particles():
     halved = picker.distance_map(network_frame(large.frame).image)
     assert halved.shape == (200, 200) and large.distance_map.shape == (400, 400)
     np.testing.assert_array_equal(large.distance_map, enlarge(halved, (400, 400)))
+    box = picker.detect(image, pixel_size=3.6468, particle_diameter=233)  # 63.9 px: the authors' box is 64
+    assert box.frame.half_size_pass and box.frame.scale == (1, 1)
     small = picker.detect(image, pixel_size=1.0, particle_diameter=60)
     assert not small.frame.half_size_pass
     np.testing.assert_array_equal(small.distance_map, picker.distance_map(small.frame.image))

@@ -40,7 +40,7 @@ def test_jobs_pick_every_micrograph_once(pick, weights, many, tmp_path, capsys):
     assert len(read_records(out)) == len(stamps(out)) == 9 and (out / "particles.star").is_file()
     assert "m9.mrc" in capsys.readouterr().err
     said = " ".join(path.read_text() for path in (out / "jobs").glob("*_log.*"))
-    assert sum(map(int, re.findall(r"INFO (\d+) micrographs, device cpu", said))) == 10  # of all shares together
+    assert sum(map(int, re.findall(r"INFO (\d+) micrographs, device CPU", said))) == 10  # of all shares together
     before = stamps(out)
     (many / "m9.mrc").unlink()
     assert pick(weights, many, out, *JOBS) == 0  # nothing is left: no job
