@@ -364,7 +364,7 @@ def test_the_command_with_ctrl_c_in_between(entries, repository, tmp_path):
     while process.poll() is None and len(list(root.glob("*.part"))) < 2:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=200)
     assert process.returncode == 130, said
     last = said.strip().splitlines()[-1]
     assert last.startswith("interrupted; 0 files came whole") and ".part; the same command goes on" in last

@@ -33,7 +33,7 @@ class Command:
     def __call__(self, *words, status=0, **sweep):
         """Run it to its end; what it printed, as one line."""
         process = self.start(*words, **sweep)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=500)
         assert process.returncode == status, out + err
         return " ".join((out + err).split())
 
