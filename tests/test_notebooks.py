@@ -36,7 +36,9 @@ def run(repository: Path, name: str, *expressions: str) -> list[float]:
     notebook.cells.append(nbformat.v4.new_code_cell(f"print(*[float(value) for value in ({', '.join(expressions)},)])"))
     # the checkout as the working folder: its drpnet is the one that runs, installed or not
     resources = {"metadata": {"path": str(repository)}}
-    NotebookClient(notebook, timeout=SECONDS_A_CELL, kernel_name="python3", resources=resources).execute()
+    # what a cell prints may come after its end, on a busy machine by more than the default of 4 s
+    client = NotebookClient(notebook, timeout=SECONDS_A_CELL, iopub_timeout=60, kernel_name="python3", resources=resources)
+    client.execute()
     return [float(value) for value in notebook.cells[-1].outputs[0].text.split()]
 
 

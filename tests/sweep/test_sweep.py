@@ -49,6 +49,7 @@ def test_two_workers_do_a_grid_once_and_the_best_is_copied(command):
     assert "holds another sweep (other parameters, sampler was grid, now random); name a new study" in said
 
 
+@pytest.mark.long
 def test_more_trials_go_on_and_nothing_is_drawn_twice(command):
     command("trials=3")
     command("trials=7", "workers=2")
@@ -168,6 +169,7 @@ def test_jobs_through_submitit(command):
     assert list((command.study / "jobs").glob("*_log.out"))
 
 
+@pytest.mark.long
 def test_wandb_gets_a_row_a_training_offline(command):
     command.environment["WANDB_MODE"] = "offline"
     command("trials=2", "wandb=true")
