@@ -26,7 +26,8 @@ from drpnet.ledger import (
 )
 from drpnet.model import Model
 from drpnet.pick_folder import claim, failed, manifest, refresh, require_same_places, tell_of_earlier
-from drpnet.picking import Job, is_picked, pick_all, redraw
+from drpnet.pick_many import pick_all
+from drpnet.picking import Job, is_picked, redraw
 from drpnet.prepare import adapt, choose_device, device_words, prepare_model
 from drpnet.progress import bar, console, counted
 from drpnet.schema import PickSchema

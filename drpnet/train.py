@@ -4,7 +4,7 @@ import logging
 import time
 import warnings
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -65,20 +65,20 @@ def train(config: DictConfig, folder: Path) -> float:
             folder.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(config, folder / "config.yaml", resolve=True)
         with counted("Simulating micrographs") as progress:
-            data = open_dataset(settings.dataset, progress)
-            if settings.also is not None:
-                data = joined(data, open_dataset(settings.also, progress))
+            facts = [one for one in (settings.dataset, settings.also) if one is not None]
+            sets = [open_dataset(one, progress) for one in facts]
+        data = reduce(joined, sets)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         log.info(
             "%s: %s",
             data.name,
             ", ".join(f"{len(found)} micrographs for {part}" for part, found in parts.items()),
         )
-        if trainer.is_global_zero and not data.simulated:
-            facts, negative_stain = settings.dataset, start.preprocess.negative_stain
-            warn_of_labels(
-                data.train, data.particle_diameter, facts.root, facts.star or facts.coordinates, negative_stain
-            )
+        if trainer.is_global_zero:
+            for one, own in zip(facts, sets, strict=True):
+                if not own.simulated:
+                    labels, bright = one.star or one.coordinates, start.preprocess.negative_stain
+                    warn_of_labels(own.train, own.particle_diameter, one.root, labels, bright)
         datamodule = make_datamodule(data=data)
 
     trainer.fit(module, datamodule, ckpt_path=settings.resume, weights_only=True)

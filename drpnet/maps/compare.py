@@ -14,7 +14,7 @@ from drpnet.maps.half_maps import half_maps, has_whole_box
 from drpnet.maps.known_poses import PosedPicks, Simulation, joined, read_picks, read_simulation, truth
 from drpnet.maps.measure import Measured, Reference, measure, soft_ball
 from drpnet.maps.spread import difference, mean_and_interval
-from drpnet.maps.view_recall import as_json, recall_by_view, recall_map
+from drpnet.maps.view_recall import recall_by_view, recall_map
 from drpnet.reconstruction.efficiency import orientation_efficiency
 from drpnet.reconstruction.fsc import weighted_mean
 from drpnet.reconstruction.rosenthal_henderson import fit_rosenthal_henderson
@@ -202,7 +202,7 @@ def _counted(picks: PosedPicks, simulation: Simulation, seed: int, symmetry: str
         "precision": float(picks.is_true.mean()),
         "recall": float(found.mean()),
         "offset_rms": float(np.sqrt((offset**2).mean())) if len(offset) else None,
-        "recall_by_view": as_json(recall_by_view(simulation, found, symmetry, seed)),
+        "recall_by_view": asdict(recall_by_view(simulation, found, symmetry, seed)),
     }
 
 

@@ -3,7 +3,7 @@
 A view and its opposite are mirror images of each other, and symmetric copies are the same image, so both are one direction.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -94,11 +94,6 @@ def recall_map(simulation: Simulation, found: np.ndarray, symmetry: str) -> tupl
     own = view_pixels(simulation.angles, symmetry)
     total, hits = (np.bincount(own, weights, minlength=len(canonical)) for weights in (None, found.astype(float)))
     return total[canonical], hits[canonical]
-
-
-def as_json(recall: ViewRecall) -> dict[str, object]:
-    """The same as plain values."""
-    return asdict(recall)
 
 
 def _unevenness(pixel: np.ndarray, found: np.ndarray) -> float:

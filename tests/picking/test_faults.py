@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drpnet import picking
+from drpnet import pick_many
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.star import read_star
 from drpnet.ledger import read_manifest
@@ -170,12 +170,18 @@ def test_a_folder_that_cannot_be_written(pick, weights, many, disk, capsys):
     folder.finished()
 
 
-def test_a_disk_that_cannot_be_written_any_more(pick, weights, many, disk, capsys, monkeypatch):
-    out = disk.path / "picks"
+def undisturbed(pick, weights, many, out):
+    """The folder that knows what an undisturbed run leaves; it is empty again."""
     folder = Folder(out, 12)
     assert pick(weights, many, out) == 0
     folder.finished()
     shutil.rmtree(out)
+    return folder
+
+
+def test_a_disk_that_cannot_be_written_any_more(pick, weights, many, disk, capsys, monkeypatch):
+    out = disk.path / "picks"
+    folder = undisturbed(pick, weights, many, out)
     seen: list[Path] = []
 
     def fifth(entry, *rest):
@@ -184,7 +190,7 @@ def test_a_disk_that_cannot_be_written_any_more(pick, weights, many, disk, capsy
             disk.protect(read_only=True)
         return load(entry, *rest)
 
-    monkeypatch.setattr(picking, "load", fifth)
+    monkeypatch.setattr(pick_many, "load", fifth)
     assert pick(weights, many, out) == 2
     complaint(capsys, out, "Read-only file system", "make that disk writable", "again to go on")
     folder.check()
@@ -196,10 +202,7 @@ def test_a_disk_that_cannot_be_written_any_more(pick, weights, many, disk, capsy
 def test_micrographs_that_vanish(pick, weights, many, tmp_path, capsys, monkeypatch):
     """One is removed between the look at the folder and its turn; then the whole folder is."""
     out, aside = tmp_path / "picks", tmp_path / "aside"
-    folder = Folder(out, 12)
-    assert pick(weights, many, out) == 0
-    folder.finished()
-    shutil.rmtree(out)
+    folder = undisturbed(pick, weights, many, out)
     seen: list[Path] = []
 
     def vanishing(entry, *rest):
@@ -210,7 +213,7 @@ def test_micrographs_that_vanish(pick, weights, many, tmp_path, capsys, monkeypa
             many.rename(aside)
         return load(entry, *rest)
 
-    monkeypatch.setattr(picking, "load", vanishing)
+    monkeypatch.setattr(pick_many, "load", vanishing)
     capsys.readouterr()
     assert pick(weights, many, out) == 1
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("not picked ")]

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drpnet import picking
+from drpnet import pick_many, picking
 from drpnet.cut import cut
 from drpnet.io.coordinates import read_coordinates
 from drpnet.io.micrographs import write_micrograph
@@ -90,8 +90,8 @@ def test_a_second_run_picks_only_what_is_new(pick, weights, mics, tmp_path, monk
     out = tmp_path / "picks"
     assert pick(weights, mics / "a", out) == 0
     picked = []
-    really = picking.pick_one
-    monkeypatch.setattr(picking, "pick_one", lambda p, entry, *rest: picked.append(entry.stem) or really(p, entry, *rest))
+    really = pick_many.pick_one
+    monkeypatch.setattr(pick_many, "pick_one", lambda p, entry, *rest: picked.append(entry.stem) or really(p, entry, *rest))
     image = np.random.default_rng(5).normal(size=(120, 150)).astype(np.float32)
     write_micrograph(mics / "a" / "three.mrc", image, PIXEL_SIZE)
     assert pick(weights, mics / "a", out, "--threshold", "all") == 0
@@ -103,18 +103,18 @@ def test_a_second_run_picks_only_what_is_new(pick, weights, mics, tmp_path, monk
 
 def test_what_was_picked_before_an_interruption_is_kept(pick, weights, mics, tmp_path, monkeypatch):
     out = tmp_path / "picks"
-    really = picking.pick_one
+    really = pick_many.pick_one
 
     def interrupted(picker, entry, *rest):
         if entry.stem == "two.v2":
             raise KeyboardInterrupt
         return really(picker, entry, *rest)
 
-    monkeypatch.setattr(picking, "pick_one", interrupted)
+    monkeypatch.setattr(pick_many, "pick_one", interrupted)
     assert pick(weights, mics / "a", out) == 130
     assert list(read_records(out)) == [Path("one")]
     assert cut(out, 0.4).picks.keys() == {str(mics / "a" / "one.mrc")}  # drpnet threshold, meanwhile
-    monkeypatch.setattr(picking, "pick_one", really)
+    monkeypatch.setattr(pick_many, "pick_one", really)
     assert pick(weights, mics / "a", out) == 0
     assert pick(weights, mics / "a", tmp_path / "straight") == 0
     assert (out / "particles.star").read_bytes() == (tmp_path / "straight" / "particles.star").read_bytes()
@@ -200,7 +200,7 @@ def test_pictures_of_an_earlier_run_are_not_picked(pick, weights, tmp_path, monk
     Image.fromarray(rng.integers(0, 255, (120, 150), np.uint8)).save(tmp_path / "mics" / "a.png")
     out = tmp_path / place
     picked = []
-    really = picking.pick_one
+    really = pick_many.pick_one
 
     def broken_off(picker, entry, *rest):
         """As if killed after the first picture."""
@@ -209,10 +209,10 @@ def test_pictures_of_an_earlier_run_are_not_picked(pick, weights, tmp_path, monk
         raise KeyboardInterrupt
 
     options = ("--overlay", "--pixel-size", PIXEL_SIZE)
-    monkeypatch.setattr(picking, "pick_one", broken_off)
+    monkeypatch.setattr(pick_many, "pick_one", broken_off)
     assert pick(weights, tmp_path / "mics", out, *options) == 130
     assert (out / "overlays" / "a.png").is_file()
-    monkeypatch.setattr(picking, "pick_one", lambda p, entry, *rest: picked.append(entry.stem) or really(p, entry, *rest))
+    monkeypatch.setattr(pick_many, "pick_one", lambda p, entry, *rest: picked.append(entry.stem) or really(p, entry, *rest))
     for source in (tmp_path / "mics", tmp_path / "mics", tmp_path / "mics" / "**" / "*.png"):
         assert pick(weights, source, out, *options) == 0
     assert picked == ["b"]
@@ -384,14 +384,14 @@ def test_profiles_change_the_candidates(pick, weights, mics, tmp_path):
 
 
 def test_an_unexpected_error_on_one_micrograph_does_not_stop_the_others(pick, weights, mics, tmp_path, monkeypatch, capsys):
-    really = picking.pick_one
+    really = pick_many.pick_one
 
     def broken(picker, entry, *rest):
         if entry.stem == "two.v2":
             raise ZeroDivisionError("by zero")
         return really(picker, entry, *rest)
 
-    monkeypatch.setattr(picking, "pick_one", broken)
+    monkeypatch.setattr(pick_many, "pick_one", broken)
     assert pick(weights, mics, tmp_path / "picks") == 1
     assert "two.v2.mrc: unexpected ZeroDivisionError: by zero" in capsys.readouterr().err
     assert len(list((tmp_path / "picks").rglob("*_autopick.star"))) == 2

@@ -11,7 +11,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from drpnet import picking, relion_job
+from drpnet import pick_many, relion_job
 from drpnet.cli import app
 from drpnet.convert import Options, convert
 from drpnet.errors import InputError
@@ -119,8 +119,8 @@ def test_a_continued_job_picks_only_new_micrographs(weights, project, monkeypatc
     list_micrographs(PLACES[:2])
     assert run(weights) == 0
     picked = []
-    really = picking.pick_one
-    monkeypatch.setattr(picking, "pick_one", lambda p, entry, *more: picked.append(entry.stem) or really(p, entry, *more))
+    really = pick_many.pick_one
+    monkeypatch.setattr(pick_many, "pick_one", lambda p, entry, *more: picked.append(entry.stem) or really(p, entry, *more))
     list_micrographs(PLACES)
     assert run(weights, "--threshold", "0.9") == 0 and picked == ["two.v2"]
     assert len(read_star(Path(JOB) / "autopick.star")["coordinate_files"]) == 3 and ended() == ["EXIT_SUCCESS"]
@@ -129,7 +129,7 @@ def test_a_continued_job_picks_only_new_micrographs(weights, project, monkeypatc
 def test_an_abort_ends_between_two_micrographs_and_what_is_picked_is_kept(weights, project, monkeypatch, capsys):
     start_of("5.0")
     picked = []
-    really = picking.pick_one
+    really = pick_many.pick_one
 
     def pick_one(picker, entry, *more):
         picked.append(entry.stem)
@@ -137,7 +137,7 @@ def test_an_abort_ends_between_two_micrographs_and_what_is_picked_is_kept(weight
             (Path(JOB) / "RELION_JOB_ABORT_NOW").touch()
         return really(picker, entry, *more)
 
-    monkeypatch.setattr(picking, "pick_one", pick_one)
+    monkeypatch.setattr(pick_many, "pick_one", pick_one)
     assert run(weights) != 0 and ended() == ["EXIT_ABORTED"]
     assert len(picked) == 2 and "aborted, as RELION asked" in capsys.readouterr().err
     assert not (Path(JOB) / "RELION_OUTPUT_NODES.star").exists()
@@ -264,7 +264,7 @@ class TestRelionItself:
 
     def test_the_pipeliner_runs_the_job_and_knows_its_picks(self, weights, imported, monkeypatch):
         """The job as its form describes it, label and value of each parameter, and what it leaves in the pipeline."""
-        monkeypatch.setenv("PYTHONPATH", str(Path(picking.__file__).parents[1]))
+        monkeypatch.setenv("PYTHONPATH", str(Path(pick_many.__file__).parents[1]))
         Path("default_pipeline.star").write_text("\ndata_pipeline_general\n\n_rlnPipeLineJobCounter  4\n")
         parameters = {"diameter": "100", "weights": weights, "threshold": "all", "device": "cpu", "no_classifier": ""}
         options = [f"fn_exe == {sys.executable} -m drpnet.cli relion-pick", f"in_mic == {imported}", "nr_threads == 1"]
@@ -284,7 +284,7 @@ class TestRelionItself:
         require_extracted(extract(imported, f"{JOB}/", "_autopick.star", "Extract/job005"), picks)
 
     def test_the_pipeliner_sees_a_failure(self, imported, monkeypatch):
-        monkeypatch.setenv("PYTHONPATH", str(Path(picking.__file__).parents[1]))
+        monkeypatch.setenv("PYTHONPATH", str(Path(pick_many.__file__).parents[1]))
         Path("default_pipeline.star").write_text("\ndata_pipeline_general\n\n_rlnPipeLineJobCounter  4\n")
         options = [f"fn_exe == {sys.executable} -m drpnet.cli relion-pick", f"in_mic == {imported}", "param1_label == diamter"]
         program("relion_pipeliner", "--addJob", "External", "--addJobOptions", ";".join(options))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drpnet import picking, watch
+from drpnet import pick_many, watch
 from drpnet.errors import InputError
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.star import read_star
@@ -35,8 +35,8 @@ def test_shards_pick_each_micrograph_once_and_the_last_one_cuts(pick, weights, t
         noise(tmp_path / "mics" / f"{number % 2}" / f"m{number}.mrc", number)
     assert pick(weights, tmp_path / "mics", tmp_path / "straight") == 0
     picked = Counter()
-    really = picking.pick_one
-    monkeypatch.setattr(picking, "pick_one", lambda p, entry, *rest: picked.update([entry.stem]) or really(p, entry, *rest))
+    really = pick_many.pick_one
+    monkeypatch.setattr(pick_many, "pick_one", lambda p, entry, *rest: picked.update([entry.stem]) or really(p, entry, *rest))
     out = tmp_path / "picks"
     for part in (3, 1, 2):
         assert not (out / "particles.star").exists()
