@@ -13,7 +13,7 @@ from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.star import numbers, read_star
 from drpnet.measures.matching import match_one_to_one
 from drpnet.reconstruction.direct_fourier import Ctf
-from drpnet.simulation.structures import Structure, load_structure
+from drpnet.simulation.structures import DRAWN, Structure, load_structure
 
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _DEFOCUS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
@@ -187,6 +187,6 @@ def _structure(folder: Path) -> tuple[Structure, float, tuple[int, int]]:
         shape = int(given["height"]), int(given["width"])
     except (ValueError, KeyError, TypeError) as reason:
         raise InputError(f"{record} is damaged ({reason}); simulate the folder anew") from None
-    if len(structures) != 1 or structures[0] == "random":
+    if len(structures) != 1 or structures[0] in DRAWN:
         raise InputError(f"{folder} simulates {', '.join(structures)}; one map needs micrographs of one known structure")
     return load_structure(structures[0], diameter, np.random.default_rng(0)), diameter, shape

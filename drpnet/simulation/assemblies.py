@@ -15,6 +15,8 @@ from scipy.spatial.transform import Rotation
 _RESIDUE_VOLUME = 130.0
 _DRAWS = 100
 _FINEST_DIAMETER = 200.0
+_SHELL_COVER = 1.3
+"""Discs of the wall's domains over the surface of a hollow shell."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,21 @@ def random_assembly(rng: np.random.Generator, diameter: float) -> Assembly:
         radii = np.maximum(width * rng.uniform(0.85, 1.2, 3), 7.0)
         fold = str(rng.choice(["alpha", "beta", "mixed"]))
         parts.append((domain(rng, tuple(place), tuple(radii), fold), rng.uniform(0.8, 1.1)))
+    whole = replicate([(p, w) for p, w in parts if len(p)], symmetry)
+    return Assembly(whole.points * (diameter / longest_dimension(whole.points)), whole.weights, symmetry)
+
+
+def hollow_assembly(rng: np.random.Generator, diameter: float) -> Assembly:
+    """A closed shell `diameter` Angstrom across with a thin wall, as of ferritins and small viruses, in O or I symmetry."""
+    symmetry, order = [("O", 24), ("I", 60)][int(rng.integers(2))]
+    wall = diameter * rng.uniform(0.06, 0.11)
+    radius = diameter / 2 - wall
+    count = int(np.ceil(_SHELL_COVER * 4 * radius**2 / wall**2 / order))
+    parts = []
+    for _ in range(count):
+        radii = np.maximum(wall * rng.uniform(0.85, 1.2, 3), 7.0)
+        fold = str(rng.choice(["alpha", "beta", "mixed"]))
+        parts.append((domain(rng, tuple(_towards(rng, radius)), tuple(radii), fold), rng.uniform(0.8, 1.1)))
     whole = replicate([(p, w) for p, w in parts if len(p)], symmetry)
     return Assembly(whole.points * (diameter / longest_dimension(whole.points)), whole.weights, symmetry)
 

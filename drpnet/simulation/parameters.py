@@ -6,7 +6,7 @@ from pathlib import Path
 
 from drpnet.errors import InputError
 
-PROCEDURAL_STRUCTURES = ("trpv1", "beta_galactosidase", "random")
+PROCEDURAL_STRUCTURES = ("trpv1", "beta_galactosidase", "random", "hollow")
 STRUCTURE_SUFFIXES = (".pdb", ".pdb.gz", ".cif", ".cif.gz", ".mrc", ".mrc.gz", ".map", ".map.gz")
 _PACKING_LIMIT = 0.5
 
@@ -31,8 +31,8 @@ class SimulationParameters:
     """
 
     structures: list[str] = field(default_factory=lambda: ["trpv1"])
-    """Used in turn: `trpv1`, `beta_galactosidase`, `random` (a new symmetric assembly in every micrograph) or
-    a file .pdb / .cif / .mrc / .map (also .gz)."""
+    """Used in turn: `trpv1`, `beta_galactosidase`, `random` (a new symmetric assembly in every micrograph), `hollow`
+    (a new thin shell in every micrograph) or a file .pdb / .cif / .mrc / .map (also .gz)."""
     particle_diameter: float = 173.0
     """Longest dimension in Angstrom; `random` assemblies are built to it, others keep their own size."""
     micrographs: int = 10

@@ -11,10 +11,18 @@ from scipy.ndimage import affine_transform, gaussian_filter
 
 from drpnet.errors import InputError
 from drpnet.io.volumes import read_volume
-from drpnet.simulation.assemblies import beta_galactosidase, longest_dimension, random_assembly, trpv1
+from drpnet.simulation.assemblies import (
+    beta_galactosidase,
+    hollow_assembly,
+    longest_dimension,
+    random_assembly,
+    trpv1,
+)
 
 RESIDUE_SIGMA = 3.5
 ATOM_SIGMA = 1.5
+DRAWN = {"random": random_assembly, "hollow": hollow_assembly}
+"""Structures that every micrograph draws anew."""
 
 
 class Structure(Protocol):
@@ -69,18 +77,16 @@ class MapStructure:
         zoom = voxel_size / self.voxel_size
         volume = gaussian_filter(self.volume, 0.4 * zoom) if zoom > 1 else self.volume
         offset = self.centre - zoom * (box // 2)
-        return affine_transform(
-            volume, np.full(3, zoom), offset, (box, box, box), np.float32, order=1, mode="constant"
-        )
+        return affine_transform(volume, np.full(3, zoom), offset, (box, box, box), np.float32, order=1, mode="constant")
 
 
 def load_structure(source: str, particle_diameter: float, rng: np.random.Generator) -> Structure:
-    """The structure of that name or file; `random` draws one from `rng` with the diameter given in Angstrom.
+    """The structure of that name or file; `random` and `hollow` draw one from `rng` with the diameter given in Angstrom.
 
     Raises InputError when a file cannot be read or its size is far from `particle_diameter`.
     """
-    if source == "random":
-        assembly = random_assembly(rng, particle_diameter)
+    if source in DRAWN:
+        assembly = DRAWN[source](rng, particle_diameter)
         return PointStructure(assembly.points, assembly.weights, RESIDUE_SIGMA, particle_diameter)
     structure = _fixed_structure(source)
     ratio = structure.longest_dimension / particle_diameter

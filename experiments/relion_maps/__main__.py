@@ -17,6 +17,7 @@ from drpnet.measures.matching import match_one_to_one
 from experiments.relion_baseline.programs import require_relion, steps_done
 from experiments.relion_baseline.templates import choose_templates, read_classes
 from experiments.relion_maps import protocol
+from experiments.relion_maps.averages import draw_averages
 from experiments.relion_maps.classes import good_classes, keep
 from experiments.relion_maps.project import (
     DIAMETER,
@@ -44,7 +45,7 @@ def main() -> None:
     """Go on with the pipeline; when it is through, write result.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("outputs/relion_maps"), help="RELION's project folder")
-    parser.add_argument("--micrographs", type=int, default=24)
+    parser.add_argument("--micrographs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--weights", default="default", help="DRPnet's model")
     parser.add_argument("--minutes", type=float, help="stop then; the same command goes on")
@@ -64,7 +65,9 @@ def main() -> None:
         sys.exit(f"error: {error}")
     facts = {"relion": version, "micrographs": given.micrographs, "seed": given.seed, "simulated": True}
     write_json({**facts, "pickers": counts, "steps": steps_done(given.out)}, given.result)
-    print(f"wrote {given.result}; the maps side by side: see the README's second command")
+    last = f"class2d/run_it{protocol.ITERATIONS:03d}_model.star"
+    draw_averages({picker: given.out / picker / last for picker in PICKERS}, given.result.with_name("averages.png"))
+    print(f"wrote {given.result} and averages.png beside it; the maps side by side: see the README's second command")
 
 
 def pick(runner: Runner, weights: str) -> dict[str, dict[str, Any]]:

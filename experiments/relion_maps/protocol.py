@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 Words = list[object]
 REFERENCE, MASK = "reference.mrc", "mask.mrc"
-CLASSES_2D, CLASSES_3D, ITERATIONS = 10, 5, 15
+CLASSES_2D, CLASSES_3D, ITERATIONS = 10, 5, 12
 INITIAL_RESOLUTION = 60
 """Angstrom to which the reference is low-passed (paper, section 4.1)."""
 THREADS = 2

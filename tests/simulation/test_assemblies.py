@@ -9,6 +9,7 @@ from drpnet.simulation.assemblies import (
     Assembly,
     beta_galactosidase,
     helix,
+    hollow_assembly,
     longest_dimension,
     random_assembly,
     symmetry_matrices,
@@ -26,9 +27,7 @@ def largest_asymmetry(assembly: Assembly, symmetry: str) -> float:
     ("assembly", "symmetry", "longest", "order"),
     [(trpv1(), "C4", 173, 4), (beta_galactosidase(), "D2", 191, 4)],
 )
-def test_named_assemblies_have_size_and_symmetry(
-    assembly: Assembly, symmetry: str, longest: float, order: int
-) -> None:
+def test_named_assemblies_have_size_and_symmetry(assembly: Assembly, symmetry: str, longest: float, order: int) -> None:
     assert assembly.symmetry == symmetry
     assert len(symmetry_matrices(symmetry)) == order
     assert longest_dimension(assembly.points) == pytest.approx(longest, abs=4)
@@ -52,6 +51,20 @@ def test_random_assembly_is_built_to_its_diameter_and_symmetry(seed: int) -> Non
     assert largest_asymmetry(assembly, assembly.symmetry) < 1e-6
     again = random_assembly(np.random.default_rng(seed), 120.0 + 20 * seed)
     np.testing.assert_array_equal(assembly.points, again.points)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hollow_assembly_is_closed_and_empty_inside(seed: int) -> None:
+    assembly = hollow_assembly(np.random.default_rng(seed), 180.0)
+    assert longest_dimension(assembly.points) == pytest.approx(180.0)
+    assert largest_asymmetry(assembly, assembly.symmetry) < 1e-6
+    distance = np.linalg.norm(assembly.points, axis=1)
+    assert (distance > 45).mean() > 0.99
+    # no direction without protein within 20 degrees
+    views = np.random.default_rng(0).normal(size=(500, 3))
+    views /= np.linalg.norm(views, axis=1, keepdims=True)
+    nearest = (views @ (assembly.points / distance[:, None]).T).max(axis=1)
+    assert nearest.min() > np.cos(np.deg2rad(20))
 
 
 def test_random_assemblies_differ() -> None:

@@ -96,7 +96,7 @@ def test_micrograph_does_not_depend_on_how_many_are_made() -> None:
     assert one.image.tobytes() == many.image.tobytes()
 
 
-@pytest.mark.parametrize("structure", ["trpv1", "beta_galactosidase", "random"])
+@pytest.mark.parametrize("structure", ["trpv1", "beta_galactosidase", "random", "hollow"])
 def test_particles_are_dark_where_the_truth_says(structure: str) -> None:
     parameters = replace(CLEAN, structures=[structure], snr_range=[0.2, 0.2])
     micrograph = simulate_micrograph(parameters, 2)
