@@ -100,9 +100,11 @@ class UNet(nn.Module):
         """How far an output pixel can see, in px, as a multiple of the coarsest pixel: tiles then fall on the same grid."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, 1, h, w) -> (n, 1, h, w); the image is continued below and on the right to whole coarse pixels."""
+        """(n, 1, h, w) -> (n, 1, h, w); the image is mirrored below and on the right to whole coarse pixels."""
         height, width = x.shape[-2:]
-        x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
+        # not with zeros: beside a flat strip, which no training patch has, the network sees particles that are not there
+        mode = "reflect" if min(height, width) > self.stride else "replicate"
+        x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride), mode)
         kept = []
         for level, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if level else x)

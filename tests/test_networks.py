@@ -94,6 +94,13 @@ def test_the_unet_keeps_the_size(size):
     assert UNet(width=4)(torch.zeros(2, 1, *size)).shape == (2, 1, *size)
 
 
+def test_the_unet_sees_no_flat_strip_below_and_beside_the_image():
+    torch.manual_seed(2)
+    network, image = UNet(width=4).eval(), torch.randn(1, 1, 61, 75)
+    whole = torch.nn.functional.pad(image, (0, 5, 0, 3), "reflect")
+    torch.testing.assert_close(network(image), network(whole)[..., :61, :75])
+
+
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_nothing_beyond_the_unets_halo_changes_an_output_pixel(depth):
     torch.manual_seed(1)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,20 @@ def thickness_map(contaminants: list[Contaminant], shape: tuple[int, int]) -> np
             profile = np.sqrt(np.clip(inward / lump.radius, 0, 1)) * np.clip(inward + 0.5, 0, 1)
         total[low[0] : high[0], low[1] : high[1]] += lump.thickness * profile
     return total
+
+
+def mottle(rng: np.random.Generator, shape: tuple[int, int], pixel_size: float) -> np.ndarray:
+    """Blotches (h, w) float32 of unequal ice, deviation 1: everywhere, or only dark ones here and there.
+
+    Their width, as the deviation of a Gaussian, is 10 to 100 A.
+    """
+    width = np.exp(rng.uniform(np.log(10), np.log(100))) / pixel_size
+    field = gaussian_filter(rng.standard_normal(shape, np.float32), width, mode="wrap")
+    field /= field.std()
+    if rng.random() < 0.5:
+        field = -np.maximum(field - rng.uniform(0, 1.5), 0)
+        field -= field.mean()
+    return field / max(float(field.std()), 1e-6)
 
 
 def illumination(rng: np.random.Generator, shape: tuple[int, int], gradient: float) -> np.ndarray:

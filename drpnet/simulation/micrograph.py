@@ -12,6 +12,7 @@ from drpnet.simulation.ice import (
     draw_carbon_edge,
     draw_contaminants,
     illumination,
+    mottle,
     thickness_map,
 )
 from drpnet.simulation.layout import place_centres
@@ -22,6 +23,8 @@ from drpnet.simulation.structures import load_structure
 _CARBON_GRAIN = 1.2
 _ICE_PHASE = 2.0
 _FRINGE_LIMIT = 0.5
+_MOTTLE = (0.1, 2.0)
+"""Deviation of mottled ice in those of the shot noise of a px."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class SimulatedMicrograph:
 
 def simulate_micrograph(parameters: SimulationParameters, index: int) -> SimulatedMicrograph:
     """Micrograph number `index` (0-based); the same (seed, index) and parameters give the same bytes."""
-    streams = np.random.SeedSequence([parameters.seed, index]).spawn(6)
-    choice, shape_rng, layout, angles, ice, noise = (np.random.default_rng(s) for s in streams)
+    streams = np.random.SeedSequence([parameters.seed, index]).spawn(7)
+    choice, shape_rng, layout, angles, ice, noise, blotches = (np.random.default_rng(s) for s in streams)
     shape = (parameters.height, parameters.width)
     source = parameters.structures[index % len(parameters.structures)]
     optics = _draw_optics(choice, parameters)
@@ -81,6 +84,11 @@ def simulate_micrograph(parameters: SimulationParameters, index: int) -> Simulat
     signal = apply_transfer(place(projections, centres + [top, left], padded), transfer_function)[frame]
     bright = illumination(ice, shape, parameters.gradient)
     background, clear = _background(ice, noise, parameters, carbon, lumps, transfer_function, padded, frame)
+
+    if blotches.random() < parameters.mottle_probability:
+        shot = 1 / np.sqrt(parameters.dose * parameters.pixel_size**2)
+        strength = shot * np.exp(blotches.uniform(*np.log(_MOTTLE)))
+        background += np.float32(strength) * mottle(blotches, shape, parameters.pixel_size)
 
     discs = disc_mask(centres, parameters.particle_diameter_px / 2, shape) & clear
     expected = np.float32(parameters.dose * parameters.pixel_size**2) * bright

@@ -75,6 +75,8 @@ class SimulationParameters:
     """Largest number of contaminations in such a micrograph."""
     crystal_share: float = 0.4
     """Share of the contaminations that are large crystals; the others are frost, of about a particle's size."""
+    mottle_probability: float = 0.0
+    """Probability that the ice is blotchy, with blotches of 10 to 100 Angstrom (deviation)."""
     denoise: float = 0.0
     """Probability that the written micrograph is low-passed near 40 Angstrom."""
     empty_probability: float = 0.0
@@ -108,7 +110,8 @@ class SimulationParameters:
         for name in ("particles_per_micrograph", "contamination_count", "seed"):
             value = getattr(self, name)
             _require(value >= 0, f"simulation.{name} is {value}; use zero or more")
-        probabilities = ("carbon_probability", "contamination_probability", "denoise", "empty_probability")
+        chances = ("carbon", "contamination", "mottle", "empty")
+        probabilities = (*(f"{name}_probability" for name in chances), "denoise")
         for name in (*probabilities, "cluster_fraction", "crystal_share", "amplitude_contrast"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"simulation.{name} is {value}; use a number from 0 to 1")

@@ -59,11 +59,11 @@ def autopick(micrographs: str, templates: str, out: str, diameter: float, pixel_
 
 
 def classify_3d(particles: str, root: str, symmetry: str, geometry: Geometry) -> Words:
-    """relion_refine: five 3D classes from the low-passed reference."""
+    """relion_refine: five 3D classes from the low-passed reference; steps of 15 degrees, which suffice at some 25 Angstrom."""
     return [
         "relion_refine", *_common(particles, root, geometry), "--ref", REFERENCE, "--firstiter_cc",
         "--ini_high", INITIAL_RESOLUTION, "--K", CLASSES_3D, "--iter", ITERATIONS, "--tau2_fudge", 4, "--sym", symmetry,
-        "--oversampling", 1, "--healpix_order", 2, "--offset_range", 5, "--offset_step", 2, "--j", THREADS,
+        "--oversampling", 1, "--healpix_order", 1, "--offset_range", 5, "--offset_step", 2, "--j", THREADS,
     ]  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def refine_3d(particles: str, root: str, symmetry: str, geometry: Geometry) -> W
         "mpirun", "--allow-run-as-root", "--oversubscribe", "-n", 3, "relion_refine_mpi",
         *_common(particles, root, geometry), "--ref", REFERENCE, "--firstiter_cc", "--ini_high", INITIAL_RESOLUTION,
         "--auto_refine", "--split_random_halves", "--sym", symmetry, "--oversampling", 1, "--healpix_order", 2,
-        "--auto_local_healpix_order", 4, "--offset_range", 5, "--offset_step", 2, "--low_resol_join_halves", 40,
+        "--auto_local_healpix_order", 3, "--offset_range", 5, "--offset_step", 2, "--low_resol_join_halves", 40,
         "--j", 1,
     ]  # fmt: skip
 

@@ -91,6 +91,16 @@ def test_same_bytes_twice_and_others_elsewhere() -> None:
     assert len({micrograph.optics.defocus_u for micrograph in (first, *others)}) == 3
 
 
+def test_mottled_ice_changes_nothing_but_the_background() -> None:
+    plain = simulate_micrograph(replace(CLEAN, empty_probability=1.0), 1)
+    mottled = simulate_micrograph(replace(CLEAN, empty_probability=1.0, mottle_probability=1.0), 1)
+    assert mottled.optics == plain.optics
+    difference = mottled.image - plain.image
+    smooth = gaussian_filter(difference, 4)
+    # far beyond what as much shot noise leaves after the same smoothing
+    assert smooth.std() > 2 * gaussian_filter(np.random.default_rng(0).permuted(difference), 4).std()
+
+
 def test_micrograph_does_not_depend_on_how_many_are_made() -> None:
     one, many = (simulate_micrograph(replace(CLEAN, micrographs=n), 1) for n in (1, 50))
     assert one.image.tobytes() == many.image.tobytes()
