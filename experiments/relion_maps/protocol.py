@@ -68,11 +68,15 @@ def classify_3d(particles: str, root: str, symmetry: str, geometry: Geometry) ->
 
 
 def refine_3d(particles: str, root: str, symmetry: str, geometry: Geometry) -> Words:
-    """relion_refine_mpi: gold-standard auto-refinement, one process a half beside the one that leads."""
+    """relion_refine_mpi: gold-standard auto-refinement, one process a half beside the one that leads.
+
+    Steps begin at 15 degrees, without symmetry, where there are more views to compare with, at 30; RELION refines them.
+    """
+    coarsest = 1 if symmetry == "C1" else 2
     return [
         "mpirun", "--allow-run-as-root", "--oversubscribe", "-n", 3, "relion_refine_mpi",
         *_common(particles, root, geometry), "--ref", REFERENCE, "--firstiter_cc", "--ini_high", INITIAL_RESOLUTION,
-        "--auto_refine", "--split_random_halves", "--sym", symmetry, "--oversampling", 1, "--healpix_order", 2,
+        "--auto_refine", "--split_random_halves", "--sym", symmetry, "--oversampling", 1, "--healpix_order", coarsest,
         "--auto_local_healpix_order", 3, "--offset_range", 5, "--offset_step", 2, "--low_resol_join_halves", 40,
         "--j", 1,
     ]  # fmt: skip
