@@ -1,9 +1,26 @@
-"""The figure of merit: a logistic model that turns the cascade's two scores into the probability of a true particle."""
+"""The figure of merit: a logistic model that turns a candidate's scores into the probability of a true particle.
+
+Beside the candidate's own scores it looks at how many good candidates its micrograph has: the same score means a particle
+where there are many, and a speck of dust where there are hardly any.
+"""
 
 import numpy as np
 from scipy.optimize import minimize
 
 PRIOR_STRENGTH = 0.1
+GOOD, SOFTNESS = 0.25, 0.03
+"""The detection score from which a candidate counts as good, and over what range that sets in."""
+LEAST = 0.003
+"""Good candidates a square of the particle diameter below which a micrograph counts as empty."""
+
+
+def crowding(heights: np.ndarray, area: float) -> float:
+    """Logarithm of how many good candidates there are a square of the particle diameter.
+
+    Detection scores (n,) of all candidates of a micrograph, and its area in such squares.
+    """
+    good = (1 / (1 + np.exp((GOOD - np.asarray(heights, float)) / SOFTNESS))).sum()
+    return float(np.log(good / area + LEAST))
 
 
 def fit_logistic(features: np.ndarray, is_true: np.ndarray) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from drpnet.calibration import crowding
 from drpnet.config import PreprocessConfig
 from drpnet.io.picks import Candidates
 from drpnet.model import Model
@@ -40,7 +41,8 @@ class Picker:
         detection = self.detect(image, pixel_size, particle_diameter, graded=False)
         centres = detection.frame.to_micrograph(detection.peaks.centres)
         logits = self.classify(image, pixel_size, particle_diameter, centres)
-        merit = self.figure_of_merit(detection.peaks.heights, logits)
+        area = image.size * (pixel_size / particle_diameter) ** 2
+        merit = self.figure_of_merit(detection.peaks.heights, logits, crowding(detection.peaks.heights, area))
         order = np.argsort(-merit, kind="stable")
         probability = 1 / (1 + np.exp(-logits))
         return Candidates(centres[order], merit[order], detection.peaks.heights[order], probability[order])
@@ -91,14 +93,14 @@ class Picker:
         logits = [self.classifier(batch.to(self.device)).cpu() for batch in patches.split(self.batch_size)]
         return torch.cat(logits).double().numpy()
 
-    def figure_of_merit(self, heights: np.ndarray, logits: np.ndarray) -> np.ndarray:
-        """Calibrated probability (n,) that a candidate is a particle, from its two scores."""
+    def figure_of_merit(self, heights: np.ndarray, logits: np.ndarray, crowded: float) -> np.ndarray:
+        """Calibrated probability (n,) that a candidate is a particle, from its scores and its micrograph's crowding."""
         calibration = self.model.calibration
         if self.classifier is None:
             intercept, slope = calibration.detector
-            return 1 / (1 + np.exp(-(intercept + slope * heights)))
+            return 1 / (1 + np.exp(-(intercept + calibration.crowding[0] * crowded + slope * heights)))
         intercept, slope, weight = calibration.cascade
-        return 1 / (1 + np.exp(-(intercept + slope * heights + weight * logits)))
+        return 1 / (1 + np.exp(-(intercept + calibration.crowding[1] * crowded + slope * heights + weight * logits)))
 
 
 def patch_frame(model: Model) -> PreprocessConfig:

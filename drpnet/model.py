@@ -33,10 +33,12 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """The figure of merit's logistic model: intercept, detection score[, classifier logit]."""
+    """The figure of merit's logistic model: intercept, detection score[, classifier logit]; and what crowding adds to it."""
 
     detector: tuple[float, ...] = (-4.0, 12.0)
     cascade: tuple[float, ...] = (-4.0, 10.0, 0.5)
+    crowding: tuple[float, ...] = (0.0, 0.0)
+    """The weight of the micrograph's `drpnet.calibration.crowding` for the detector alone, and for the cascade."""
 
 
 @dataclass(frozen=True)

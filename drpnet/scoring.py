@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from drpnet.calibration import fit_logistic
+from drpnet.calibration import crowding, fit_logistic
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
 from drpnet.datasets import LabelledMicrograph
@@ -54,18 +54,24 @@ def score(picked: Sequence[Picked], micrographs: Sequence[LabelledMicrograph]) -
 
 def calibrate(model: Model, micrographs: Sequence[LabelledMicrograph], diameter: float) -> Model:
     """The model with its figure of merit fitted on labelled micrographs, with and without the classifier."""
-    features, is_true = [], []
-    picked = pick_all(model, micrographs, diameter, "Calibrating the figure of merit")
-    for (found, radius), micrograph in zip(picked, micrographs, strict=True):
+    picker, features, is_true = Picker(model), [], []
+    for micrograph in track(micrographs, "Calibrating the figure of merit", transient=True):
+        image, pixel_size = micrograph.read()
+        found = picker.pick(image, pixel_size, diameter)
         hit = np.zeros(len(found.centres), bool)
-        hit[match_one_to_one(found.centres, micrograph.centres, radius).pick_index] = True
+        hit[match_one_to_one(found.centres, micrograph.centres, diameter / pixel_size / 2).pick_index] = True
+        crowded = crowding(found.detection_score, image.size * (pixel_size / diameter) ** 2)
         probability = np.clip(found.classifier_score, 1e-9, 1 - 1e-9)
-        features.append(np.stack([found.detection_score, np.log(probability / (1 - probability))], axis=1))
+        logits = np.log(probability / (1 - probability))
+        features.append(np.stack([found.detection_score, np.full(len(hit), crowded), logits], axis=1))
         is_true.append(hit)
     table, labels = np.concatenate(features), np.concatenate(is_true)
     if not 0 < labels.sum() < len(labels):
         log.warning("the figure of merit stays uncalibrated: %d of %d candidates are true", labels.sum(), len(labels))
         return model
-    detector = fit_logistic(table[:, :1], labels)
-    cascade = (*detector, 0.0) if model.classifier is None else fit_logistic(table, labels)
-    return replace(model, calibration=Calibration(detector, cascade))
+    intercept, slope, alone = fit_logistic(table[:, :2], labels)
+    detector, cascade, together = (intercept, slope), (intercept, slope, 0.0), alone
+    if model.classifier is not None:
+        intercept, slope, together, weight = fit_logistic(table, labels)
+        cascade = (intercept, slope, weight)
+    return replace(model, calibration=Calibration(detector, cascade, (alone, together)))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drpnet.calibration import fit_logistic
+from drpnet.calibration import crowding, fit_logistic
 
 
 def probability(coefficients, features):
@@ -70,3 +70,17 @@ def test_a_constant_feature_is_no_obstacle():
     found = fit_logistic(np.ones((20, 1)) * 3, np.arange(20) < 5)
     assert np.isfinite(found).all()
     assert probability(found, np.array([[3.0]]))[0] == pytest.approx(0.25, abs=0.02)
+
+
+def test_crowding_counts_good_candidates_by_area():
+    few, many = np.full(10, 0.6), np.full(100, 0.6)
+    assert crowding(many, 1000.0) - crowding(few, 1000.0) == pytest.approx(np.log(0.103 / 0.013))
+    assert crowding(many, 1000.0) == pytest.approx(crowding(few, 100.0))
+    # poor candidates hardly count, and none at all is no obstacle
+    assert crowding(np.concatenate([few, np.full(1000, 0.05)]), 1000.0) == pytest.approx(crowding(few, 1000.0), abs=0.15)
+    assert crowding(np.zeros(0), 1000.0) == pytest.approx(np.log(0.003))
+
+
+@given(st.lists(st.floats(0, 1), max_size=30), st.floats(0, 1))
+def test_a_better_candidate_never_lowers_crowding(heights, more):
+    assert crowding(np.array([*heights, more]), 50.0) >= crowding(np.array(heights), 50.0)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.special import expit
 from torch import nn
 
 from drpnet.cascade import Picker
@@ -218,10 +219,20 @@ def test_a_constant_image_is_an_error_in_words():
 def test_the_figure_of_merit_rises_with_both_scores():
     model = Model(DarkSpots(), MeanLogit(), calibration=Calibration((-4, 12), (-4, 10, 0.5)))
     heights, logits = np.meshgrid(np.linspace(0, 1, 9), np.linspace(-6, 6, 9), indexing="ij")
-    merit = Picker(model).figure_of_merit(heights, logits)
+    merit = Picker(model).figure_of_merit(heights, logits, 0.0)
     assert (np.diff(merit, axis=0) > 0).all() and (np.diff(merit, axis=1) > 0).all()
     assert merit.min() > 0 and merit.max() < 1
     assert merit[4, 4] == pytest.approx(1 / (1 + np.exp(4 - 10 * 0.5)))
+
+
+def test_the_same_score_means_more_in_a_micrograph_with_many_good_candidates():
+    calibration = Calibration((-4, 12), (-4, 10, 0.5), crowding=(1.5, 0.0))
+    model = Model(DarkSpots(), calibration=calibration)
+    found = Picker(model).pick(IMAGE, **TWO_A_PIXEL)
+    area = IMAGE.size * (2.0 / TWO_A_PIXEL["particle_diameter"]) ** 2
+    good = expit((found.detection_score - 0.25) / 0.03).sum() / area
+    expected = 1 / (1 + np.exp(4 - 1.5 * np.log(good + 0.003) - 12 * found.detection_score))
+    np.testing.assert_allclose(found.figure_of_merit, expected, rtol=1e-6)
 
 
 def test_without_a_classifier_the_detection_score_decides_alone():

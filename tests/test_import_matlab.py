@@ -145,7 +145,7 @@ def test_every_candidate_passes_every_preset(tmp_path):
 
     model = import_matlab(write_mat(tmp_path / "net.mat", layers()), tmp_path / "W.safetensors")
     heights = np.linspace(0, 1, 11)
-    merit = Picker(model).figure_of_merit(heights, np.full(11, np.nan))
+    merit = Picker(model).figure_of_merit(heights, np.full(11, np.nan), 0.0)
     assert merit.min() >= max(PRESETS.values()) and (np.diff(merit) > 0).all()
 
 
