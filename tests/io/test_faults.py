@@ -1,13 +1,20 @@
 """`drpnet simulate` and `drpnet convert`, killed or on a full disk: all of what they write is there, or nothing."""
 
+import gc
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from drpnet.cli.app import user_errors
+from drpnet.evaluation.evaluate import write_json
+from drpnet.io.atomic import whole_file
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import ParticleTable, write_particles_star
+from drpnet.io.star import write_star
+from drpnet.io.volumes import write_volume
 
 SMALL = ("micrographs=4", "height=128", "width=128", "pixel_size=6", "particles_per_micrograph=3")
 
@@ -98,3 +105,36 @@ def test_a_full_disk_leaves_the_file_of_an_earlier_conversion(drpnet, disk, tmp_
     disk.resize(100)
     assert str(out) in drpnet("convert", source, "--to", "particles", "--out", out).complaint()
     assert content(disk.path) == {"all.star": b"what was there"}
+
+
+def draw(path: Path) -> None:
+    figure = Figure()
+    figure.add_subplot().imshow(NOISE[0])
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=200)
+
+
+NOISE = np.random.default_rng(0).normal(size=(30, 30, 30))
+WRITERS = {
+    "map.mrc": lambda path: write_volume(path, NOISE, 2.0),
+    "m.mrc": lambda path: write_micrograph(path, NOISE.reshape(180, 150), 2.0),
+    "m.mrc.gz": lambda path: write_micrograph(path, NOISE.reshape(180, 150), 2.0),
+    "m.mrc.bz2": lambda path: write_micrograph(path, NOISE.reshape(180, 150), 2.0),
+    "all.star": lambda path: write_star(path, {"": {"rlnCoordinateX": NOISE.ravel()}}),
+    "score.json": lambda path: write_json(NOISE.tolist(), path),
+    "picture.png": draw,
+}
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_that_does_not_fit_is_named(disk, capsys, name):
+    """Whatever writes it: each library has its own way to fail, and some fail once more when they are cleaned up."""
+    disk.resize(8)
+    (disk.path / name).write_text("what was there")
+    with pytest.raises(SystemExit), user_errors():
+        WRITERS[name](disk.path / name)
+    gc.collect()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {disk.path / name}: No space left on device;") and "free space" in line
+    assert content(disk.path) == {name: b"what was there"}
