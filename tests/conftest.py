@@ -148,10 +148,10 @@ def drpnet(tmp_path_factory) -> Callable[..., Ended]:
 
     def run(*arguments: object) -> Ended:
         process = _start_drpnet([str(argument) for argument in arguments], output)
-        process.join(600)
+        process.join(1800)
         if process.is_alive():
             process.kill()
-            pytest.fail(f"drpnet {arguments[0]} did not end within 600 s")
+            pytest.fail(f"drpnet {arguments[0]} did not end within 1800 s")
         assert process.exitcode is not None
         return Ended(process.exitcode, output.read_text(encoding="utf-8"))
 
@@ -204,7 +204,7 @@ def kill_and_repeat(tmp_path_factory):
                     kills += 1
                     check()
                     continue
-            process.join(300)
+            process.join(1800)
             assert process.exitcode == 0, output.read_text(encoding="utf-8")[-3000:]
             if not ends:
                 seconds, files = time.monotonic() - begun, _files(folder)
