@@ -95,16 +95,20 @@ _worker: tuple[Picker, Job, Event] | None = None
 
 def _start_worker(model: Model, job: Job, device: str, threads: int, stop: Event, parent: int) -> None:
     global _worker
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     torch.set_num_threads(threads)
     _worker = Picker(model, device), job, stop
 
 
-def _end_with(parent: int) -> None:
-    """End this worker when its program has been killed: it would wait for the next micrograph for ever."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+def end_with(parent: int) -> None:
+    """Let this process, a worker, end soon after its program: of one that was killed it would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _work(entry: MicrographEntry) -> Record:

@@ -120,6 +120,44 @@ def _as_drpnet(arguments: list[str], output: str) -> None:
     app(arguments)
 
 
+def _start_drpnet(words: list[str], output: Path) -> ForkServerProcess:
+    process = processes.Process(target=_as_drpnet, args=(words, str(output)))
+    process.start()
+    return process
+
+
+class Ended(NamedTuple):
+    """How `drpnet` ended: its exit status, and what it printed on both streams."""
+
+    status: int
+    printed: str
+
+    def complaint(self) -> str:
+        """The one line for its user with which it ended; nothing else of what it printed may tell of an error."""
+        assert self.status == 2, self.printed[-3000:]
+        marks = ("error: ", "Traceback", "Exception ignored")
+        lines = self.printed.splitlines()
+        assert [line for line in lines if line.startswith(marks)] == lines[-1:], self.printed[-3000:]
+        return lines[-1]
+
+
+@pytest.fixture(scope="session")
+def drpnet(tmp_path_factory) -> Callable[..., Ended]:
+    """Runs `drpnet *arguments` in a process of its own, which begins with everything imported."""
+    output = tmp_path_factory.mktemp("drpnet") / "output"
+
+    def run(*arguments: object) -> Ended:
+        process = _start_drpnet([str(argument) for argument in arguments], output)
+        process.join(1800)
+        if process.is_alive():
+            process.kill()
+            pytest.fail(f"drpnet {arguments[0]} did not end within 1800 s")
+        assert process.exitcode is not None
+        return Ended(process.exitcode, output.read_text(encoding="utf-8"))
+
+    return run
+
+
 def _files(folder: Path) -> int:
     """How many files lie below a folder, hidden ones too."""
     return sum(len(files) for _, _, files in os.walk(folder))
@@ -133,7 +171,7 @@ def _wait(process: ForkServerProcess, folder: Path, seconds: float, files: int, 
         return
     goal, end = _files(folder) + draw.randint(1, max(1, files)), time.monotonic() + 2 * seconds
     while process.is_alive() and time.monotonic() < end and _files(folder) < goal:
-        pass
+        time.sleep(0.0005)  # else this process takes the processor from the one that it waits for
     time.sleep(draw.uniform(0, 0.003))
 
 
@@ -147,11 +185,6 @@ def kill_and_repeat(tmp_path_factory):
     """
     output = tmp_path_factory.mktemp("killed") / "output"
 
-    def start(words: list[str]) -> ForkServerProcess:
-        process = processes.Process(target=_as_drpnet, args=(words, str(output)))
-        process.start()
-        return process
-
     def run(
         arguments: list[object], folder: Path, times: int, check: Callable[[], object], finished: Callable[[], object],
         restart: Callable[[], object], before: Callable[[int], object] = lambda pid: None, seed: int = 0,
@@ -160,7 +193,7 @@ def kill_and_repeat(tmp_path_factory):
         kills = ends = 0
         seconds, files = 0.0, 0
         while True:
-            begun, process = time.monotonic(), start(words)
+            begun, process = time.monotonic(), _start_drpnet(words, output)
             if ends and kills < times:
                 _wait(process, folder, seconds, files, draw)
                 before(process.pid)
@@ -171,7 +204,7 @@ def kill_and_repeat(tmp_path_factory):
                     kills += 1
                     check()
                     continue
-            process.join(300)
+            process.join(1800)
             assert process.exitcode == 0, output.read_text(encoding="utf-8")[-3000:]
             if not ends:
                 seconds, files = time.monotonic() - begun, _files(folder)
@@ -218,3 +251,37 @@ def disk(tmp_path) -> Iterator[Disk]:
     disk = Disk(tmp_path / "disk")
     yield disk
     disk.remove()
+
+
+@pytest.fixture
+def fill_up(disk, drpnet) -> Callable[..., list[dict[str, bytes]]]:
+    """Runs `drpnet *arguments`, which writes below `disk.path`, on disks that are too small, then on one that is not.
+
+    Every one of the small ones ends in a line that names a file there and asks for space, and what has its final name is
+    what an undisturbed run writes; after the last one the same command does that. Returns what each of them left.
+    """
+
+    def run(*arguments: object, times: int = 5) -> list[dict[str, bytes]]:
+        assert (done := drpnet(*arguments)).status == 0, done.printed[-3000:]
+        undisturbed = _content(disk.path)
+        needed = sum(-(-len(text) // 4096) * 4 for text in undisturbed.values())
+        left = []
+        for size in [*range(4, needed - 4, -(-needed // times)), needed - 4]:
+            for path in disk.path.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            disk.resize(size)
+            line = drpnet(*arguments).complaint()
+            assert str(disk.path) in line and "No space left on device" in line and "free space" in line
+            left.append(_content(disk.path))
+            assert left[-1].items() <= undisturbed.items(), f"{size} kB"
+        disk.resize(4096)
+        assert (done := drpnet(*arguments)).status == 0, done.printed[-3000:]
+        assert _content(disk.path) == undisturbed
+        return left
+
+    return run
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,5 +1,10 @@
 """The ablation table: every file changes what it says, and the statistics are what a reader thinks they are."""
 
+import os
+import signal
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -172,3 +177,56 @@ def test_a_row_is_scored_at_the_default_threshold_with_its_own_diameter(tmp_path
     told.diameters.clear()
     inner = score(Model(None), data, "fcrn", 15.0, 20.0)
     assert told.diameters == [20.0, 20.0] and inner["truth"] == 2 * 4  # rows and columns at 10 are in the band
+
+
+ENDLESS = """
+import os
+import sys
+import time
+from pathlib import Path
+
+from experiments.ablations import __main__ as ablations
+from experiments.ablations.rows import BENCHES, BY_NAME, Task
+
+
+def run(task):
+    (task.out / f"{task.seed}.new").write_text(str(os.getpid()))
+    (task.out / f"{task.seed}.new").rename(task.out / f"{task.seed}.worker")
+    time.sleep(3600)
+
+
+if __name__ == "__main__":
+    ablations.run = run
+    tasks = [Task(BY_NAME["fcrn"], seed, BENCHES["simulated"], "small", Path(sys.argv[1])) for seed in range(2)]
+    ablations.run_all(tasks, 2, {})
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the workers in /proc")
+def test_the_workers_of_killed_ablations_end(start_script, repository, tmp_path):
+    """They trained on, row after row, and then waited for ever."""
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    program = start_script(
+        tmp_path / "endless.py", tmp_path, cwd=tmp_path, outputs=[tmp_path / "out", tmp_path / "err"],
+        PYTHONPATH=str(repository),
+    )  # fmt: skip
+    end = time.monotonic() + 900
+    while len(found := list(tmp_path.glob("*.worker"))) < 2 and program.is_alive() and time.monotonic() < end:
+        time.sleep(0.1)
+    workers = {int(path.read_text()) for path in found}
+    program.kill()
+    program.join()
+    assert len(workers) == 2, (tmp_path / "err").read_text()[-2000:]
+    try:
+        end = time.monotonic() + 120
+        while any(map(lives, workers)) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert not any(map(lives, workers))
+    finally:
+        for worker in filter(lives, workers):
+            os.kill(worker, signal.SIGKILL)
+
+
+def lives(process: int) -> bool:
+    """Whether it runs; one that has ended and that nobody asked about has no open files."""
+    return Path(f"/proc/{process}/fd/0").exists()

@@ -287,3 +287,10 @@ def test_json_is_whole_and_knows_no_nan(tmp_path, sets):
     )
     assert json.loads(path.read_text()) == {"a": None, "b": [0.5, 3, None], "c": {"d": [0, 1]}}
     assert [p.name for p in path.parent.iterdir()] == ["result.json"]
+
+
+def test_a_full_disk(fill_up, disk, sets):
+    """In any of the files that it was asked for; those before it are whole."""
+    options = ["--json", disk.path / "score.json", "--csv", disk.path / "rows.csv", "--figures", disk.path / "figures"]
+    left = fill_up("evaluate", *sets, "--radius-px", 5, *options, times=3)
+    assert any("score.json" in files for files in left) and not all("rows.csv" in files for files in left)

@@ -40,7 +40,7 @@ class Trainings:
     def finish(self, folder, resume=None):
         """Let one come to its end."""
         process = self.start(folder, resume)
-        process.join(300)
+        process.join(1800)
         assert process.exitcode == 0, [path.read_text()[-2000:] for path in self.outputs]
 
 

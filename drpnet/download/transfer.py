@@ -112,7 +112,9 @@ def _receive(client: Client, url: str, target: Path, count: Callable[[int], None
             write_bytes(_note(target), json.dumps(told).encode())
         with _part(target).open("ab", buffering=0) as file:
             while piece:
-                file.write(piece)
+                rest = memoryview(piece)
+                while rest:  # a disk that is nearly full takes less than all, and refuses at the next try
+                    rest = rest[file.write(rest) :]
                 count(len(piece))
                 if client.stop.is_set():
                     raise Stopped

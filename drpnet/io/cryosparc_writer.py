@@ -1,13 +1,14 @@
 """Write cryoSPARC's .cs of picked particles: a structured numpy array of locations, no pickle in it."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from drpnet.errors import InputError
-from drpnet.io.atomic import whole_file
+from drpnet.io.atomic import write_bytes
 from drpnet.io.named_coordinates import NamedCoordinates
 
 
@@ -35,8 +36,9 @@ def write_cs(path: Path, micrographs: Sequence[NamedCoordinates]) -> None:
     parts = [np.empty(0, dtype=fields)]
     for micrograph, name in zip(micrographs, names, strict=True):
         parts.append(_rows(micrograph, name, np.dtype(fields)))
-    with whole_file(path) as temporary, temporary.open("wb") as file:  # np.save would add .npy to a name
-        np.save(file, np.concatenate(parts), allow_pickle=False)
+    content = io.BytesIO()  # into a file np.save writes past Python, and a full disk would not say that it is full
+    np.save(content, np.concatenate(parts), allow_pickle=False)
+    write_bytes(path, content.getvalue())
 
 
 def _rows(micrograph: NamedCoordinates, name: bytes, fields: np.dtype) -> np.ndarray:

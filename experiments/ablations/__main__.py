@@ -5,6 +5,7 @@ Rows that the committed result holds are not run again; `--again` runs them.
 
 import argparse
 import json
+import os
 from collections.abc import Iterable
 from concurrent.futures import as_completed
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import loky
 
 from drpnet.evaluation.evaluate import write_json
+from drpnet.pick_many import end_with
 from drpnet.progress import bar
 from experiments.ablations.draw import draw_differences
 from experiments.ablations.rows import BENCHES, BY_NAME, Bench, Row, Task
@@ -86,7 +88,8 @@ def run_all(tasks: list[Task], workers: int, known: Scores) -> Scores:
     """The known scores and those of every task; the baselines first, since others stand on their first network."""
     scores: Scores = {name: dict(of) for name, of in known.items()}
     phases = [[task for task in tasks if task.row.name == "fcrn"], [task for task in tasks if task.row.name != "fcrn"]]
-    with bar() as progress, loky.ProcessPoolExecutor(workers) as pool:
+    pool = loky.ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),))
+    with bar() as progress, pool:
         shown = progress.add_task("Ablations", total=len(tasks))
         for phase in phases:
             futures = {pool.submit(run, task): task for task in phase}

@@ -60,6 +60,7 @@ class Archive:
     A fault is a number (the connection closes after so many bytes), a status such as "503", or one of "error"
     (a page of XML with status 200), "error 206" (the same as a partial answer), "longer" and "shorter" (than
     Content-Length says), "no length" (the body ends with the connection), "silent" (a head and then nothing).
+    `meanwhile` is called with the path of every request, before the answer.
     """
 
     def __init__(self) -> None:
@@ -70,6 +71,7 @@ class Archive:
         self.marks = ("ETag", "Last-Modified")
         self.sizes_listed = True
         self.piece, self.delay = 1 << 20, 0.0
+        self.meanwhile: Callable[[str], object] = lambda path: None
         self.requests: list[tuple[str, str, str | None]] = []
         self.hosts: set[str] = set()
         self.connections: set[int] = set()
@@ -133,6 +135,7 @@ def handler_of(archive: Archive) -> type[BaseHTTPRequestHandler]:
             archive.requests.append((self.command, unquote(urlsplit(self.path).path), self.headers["Range"]))
             archive.hosts.add(urlsplit(self.path).netloc)
             archive.connections.add(self.client_address[1])
+            archive.meanwhile(unquote(urlsplit(self.path).path))
             return unquote(urlsplit(self.path).path)
 
         def file(self, path: str, fault: int | str | None) -> None:

@@ -92,8 +92,8 @@ def children(pid: int) -> set[int]:
 
 
 def are_gone(processes: set[int]) -> bool:
-    """Whether none of the processes lives, within half a minute."""
-    end = time.monotonic() + 30
+    """Whether none of the processes lives, within two minutes."""
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if not any(Path(f"/proc/{pid}/fd/0").exists() for pid in processes):
             return True
