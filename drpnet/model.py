@@ -23,7 +23,8 @@ from drpnet.io.atomic import write_bytes
 from drpnet.networks import FCRN, PatchClassifier, UNet
 
 FORMAT = "drpnet-cascade-1"
-DEFAULT = "default"
+DEFAULT, CASCADE = "default", "cascade"
+"""Shipped weights: those that pick when none are named, and the paper's two networks, trained on simulations."""
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "drpnet.networks.FCRN": FCRN,
     "drpnet.networks.UNet": UNet,

@@ -17,7 +17,7 @@ from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import write_autopick_star
 from drpnet.mining import mine_samples
-from drpnet.model import DEFAULT, load_model
+from drpnet.model import CASCADE, load_model
 from drpnet.simulation.parameters import SimulationParameters
 from experiments.figure2 import __main__ as figure2
 from experiments.figure2 import draw as drawing
@@ -44,7 +44,7 @@ def micrographs() -> tuple[Shown, ...]:
 
 @functools.cache
 def picker() -> Picker:
-    return Picker(load_model(DEFAULT))
+    return Picker(load_model(CASCADE))
 
 
 def source() -> Source:

@@ -15,7 +15,7 @@ from drpnet.config import PRESETS
 from drpnet.datasets import LabelledMicrograph, LabelledSet, open_dataset
 from drpnet.evaluation.evaluate import score_micrographs, write_json
 from drpnet.measures.matching import outside_border
-from drpnet.model import DEFAULT, Model, load_model
+from drpnet.model import CASCADE, Model, load_model
 from drpnet.provenance import git_commit
 from drpnet.schema import compose_config, train_settings
 from drpnet.train import train
@@ -67,7 +67,7 @@ def prepared(task: Task) -> tuple[Model, float | None]:
         own = config.dataset.particle_diameter if row.name in ("half_size", "full_size") else None
         return without_classifier(load_model(weights), row), own
     if row.name.startswith("shipped"):
-        return without_classifier(load_model(DEFAULT), row), None
+        return without_classifier(load_model(CASCADE), row), None
     model = load_model(trained(replace(task, row=BY_NAME[FCRN]))[1])
     if row.ablation:
         model = replace(model, detection=train_settings(compose(task)).detection)

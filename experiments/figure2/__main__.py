@@ -6,7 +6,7 @@ from pathlib import Path
 
 from drpnet.cascade import Picker
 from drpnet.errors import InputError
-from drpnet.model import DEFAULT, load_model
+from drpnet.model import CASCADE, load_model
 from experiments.figure2.draw import draw
 from experiments.figure2.page import picture_of, save, save_compact
 from experiments.figure2.parts import parts
@@ -20,7 +20,7 @@ MICROGRAPHS = 4
 def main() -> None:
     """Choose the micrographs, compute, draw, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", default=DEFAULT, help="shipped name, or a .safetensors file from train.py")
+    parser.add_argument("--weights", default=CASCADE, help="shipped name, or a .safetensors file from train.py")
     parser.add_argument("--data-root", type=Path, help="folder that holds empiar10005/; else DRPNET_DATA or data/")
     parser.add_argument("--out", type=Path, default=Path("outputs/figure2"), help="folder of figure2.png and .jpg")
     parser.add_argument("--compact", type=Path, default=HERE / "figure2.jpg", help="the small picture")

@@ -13,7 +13,7 @@ from drpnet.maps.compare import Compared, MapSettings, compare_pickers
 from drpnet.maps.figures import draw_maps
 from drpnet.maps.known_poses import read_simulation
 from drpnet.maps.tables import markdown
-from drpnet.model import DEFAULT
+from drpnet.model import CASCADE
 from drpnet.quality.settings import named_runs
 from drpnet.simulate import simulate
 from experiments.figure6.data import MICROGRAPHS, SEED, SUBJECTS, parameters
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--micrographs", type=int, default=MICROGRAPHS)
     parser.add_argument("--sets", type=int, default=SETS, help="the micrographs are dealt into; intervals are over them")
     parser.add_argument("--seed", type=int, default=SEED, help="of the simulation, of halves and orientations")
-    parser.add_argument("--weights", default=DEFAULT, help="shipped name, or a .safetensors file from train.py")
+    parser.add_argument("--weights", default=CASCADE, help="shipped name, or a .safetensors file from train.py")
     parser.add_argument("--relion", action="store_true", help="also RELION's Laplacian of Gaussian, where it is installed")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=PATH", help="picks of another picker")
     parser.add_argument("--out", type=Path, default=Path("outputs/figure6"), help="micrographs and picks; used again")

@@ -9,7 +9,7 @@ from drpnet.cascade import Picker
 from drpnet.cut import parse_threshold
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
-from drpnet.model import DEFAULT, load_model
+from drpnet.model import CASCADE, load_model
 from experiments.figure2.page import picture_of, save, save_compact
 from experiments.figures3to5_picks.draw import draw
 from experiments.figures3to5_picks.panels import RULE, Panel, panels
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, nargs="+", action="extend", default=[], metavar="FOLDER",
                         help="another picker's .star, .box or .cbox files, one a micrograph; FOLDER names it")  # fmt: skip
     parser.add_argument("--data-root", type=Path, help="folder of empiar10005/, real/ ...; else DRPNET_DATA or data/")
-    parser.add_argument("--weights", default=DEFAULT, help="shipped name, or a .safetensors file from train.py")
+    parser.add_argument("--weights", default=CASCADE, help="shipped name, or a .safetensors file from train.py")
     parser.add_argument("--threshold", help="figure of merit of DRPnet's picks, 0 to 1; else see README.md")
     parser.add_argument(
         "--out", type=Path, default=Path("outputs/figures3to5_picks"), help="folder of the large pictures"

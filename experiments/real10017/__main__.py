@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=Path("data/real"), help="the laid-out micrographs")
     parser.add_argument("--out", type=Path, default=Path("outputs/real10017"), help="run folders of the folds")
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
-    parser.add_argument("--weights", default="default")
+    parser.add_argument("--weights", default="default", help="shipped name, or a .safetensors file from train.py")
     parser.add_argument("--only", choices=("crossvalidation", "shipped"))
     parser.add_argument("--result", type=Path, default=HERE / "result.json")
     arguments = parser.parse_args()
@@ -26,7 +26,8 @@ def main() -> None:
     if arguments.only != "shipped":
         result["crossvalidation"] = crossvalidate(arguments.real.resolve(), arguments.out.resolve(), arguments.stages)
     if arguments.only != "crossvalidation":
-        result["shipped"] = shipped(arguments.real.resolve(), arguments.weights, None)
+        name = Path(arguments.weights).stem
+        result.setdefault("shipped", {})[name] = shipped(arguments.real.resolve(), arguments.weights, None)
     write_json(result, arguments.result)
     print(tables(result))
 
@@ -46,23 +47,22 @@ def tables(result: dict[str, Any]) -> str:
                 f"| {name} | {s['precision']:.3f} | {s['recall']:.3f} | **{s['f_measure']:.3f}** | "
                 f"{row['unrestricted']['f_measure']:.3f} | {row['tight']['f_measure']:.3f} |"
             )
-    if "shipped" in result:
-        lines += ["", "| entry, diameter | P | R | F, default | best F | recall at equal count | --no-classifier: F | best F |"]
-        lines += ["|---|---|---|---|---|---|---|---|"]
-        for name, row in result["shipped"]["entries"].items():
+    for weights, part in result.get("shipped", {}).items():
+        lines += ["", f"| {weights}: entry, diameter | P | R | F, default | best F | at | recall at equal count |"]
+        lines += ["|---|---|---|---|---|---|---|"]
+        for name, row in part["entries"].items():
+            best = f"{row['best_f_measure']:.3f}"
             if "precision" in row:
                 lines.append(
                     f"| {name} ({row['diameter']:.0f} A) | {row['precision']:.3f} | {row['recall']:.3f} | "
-                    f"**{row['f_measure']:.3f}** | {row['best_f_measure']:.3f} | {row['recall_at_equal_count']:.3f} | "
-                    f"{row['no_classifier']['f_measure']:.3f} | {row['no_classifier']['best_f_measure']:.3f} |"
+                    f"**{row['f_measure']:.3f}** | {best} | {row['best_threshold']:.2f} | {row['recall_at_equal_count']:.3f} |"
                 )
             else:
-                lines.append(f"| {name} | | | | {row['best_f_measure']:.3f} | | | |")
-        lines += ["", "| particle-free picture | " + " | ".join(f"{d} A" for d in EMPTY_DIAMETERS) + " |"]
+                lines.append(f"| {name} | | | | {best} | | |")
+        lines += ["", f"| {weights}: particle-free picture | " + " | ".join(f"{d} A" for d in EMPTY_DIAMETERS) + " |"]
         lines += ["|---|---|---|---|"]
-        for row in result["shipped"]["empty"]:
-            pairs = zip(row["picks"].values(), row["no_classifier"].values(), strict=True)
-            lines.append(f"| {row['micrograph']} | " + " | ".join(f"{both} ({first})" for both, first in pairs) + " |")
+        for row in part["empty"]:
+            lines.append(f"| {row['micrograph']} | " + " | ".join(str(count) for count in row["picks"].values()) + " |")
     return "\n".join(lines)
 
 

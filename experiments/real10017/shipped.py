@@ -1,10 +1,5 @@
-"""The shipped weights, untrained on any real micrograph, on four entries, at wrong diameters and on empty pictures.
+"""Shipped weights without further training on four entries, at wrong diameters and on empty pictures."""
 
-Each time the cascade, and the first network alone from the same candidates (`--no-classifier`).
-"""
-
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,7 @@ from drpnet.io.micrographs import read_micrograph
 from drpnet.io.picks import Candidates
 from drpnet.log_picker import log_candidates
 from drpnet.measures.matching import outside_border
-from drpnet.model import Model, load_model
+from drpnet.model import load_model
 from drpnet.scoring import Picked, pick_all
 from experiments.real10017.data import ENTRIES, micrographs, scored
 
@@ -44,28 +39,10 @@ def shipped(real: Path, weights: str, source: Path | None) -> dict[str, Any]:
                 "best_threshold": best["best_threshold"],
                 "average_precision": best["average_precision"],
                 "unrestricted_f_measure": scored(picked, chosen, 0, PRESETS["balanced"])["f_measure"],
-                "no_classifier": _scores(without_classifier(picked, model), name, chosen),
                 "recall_at_equal_count": recall_at_equal_count(picked, real, name),
             }
         rows[f"{name} LoG"] = _log_row(real, name)
     return {"weights": weights, "entries": rows, "empty": empty(model, source or real / "particle_free")}
-
-
-def without_classifier(picked: Sequence[Picked], model: Model) -> list[Picked]:
-    """The same candidates with the figure of merit that they have under --no-classifier."""
-    picker = Picker(replace(model, classifier=None))
-    merits = (picker.figure_of_merit(found.detection_score, found.detection_score) for found, _ in picked)
-    return [
-        (replace(found, figure_of_merit=merit), radius)
-        for (found, radius), merit in zip(picked, merits, strict=True)
-    ]
-
-
-def _scores(picked: list[Picked], name: str, chosen: list[Any]) -> dict[str, Any]:
-    default = scored(picked, chosen, ENTRIES[name].border, PRESETS["balanced"])
-    best = scored(picked, chosen, ENTRIES[name].border, 0.0)
-    keys = ("precision", "recall", "f_measure", "picks", "truth")
-    return {key: default[key] for key in keys} | {"best_f_measure": best["best_f_measure"]}
 
 
 def recall_at_equal_count(picked: list[Picked], real: Path, name: str) -> float:
@@ -99,18 +76,10 @@ def empty(model: Any, folder: Path) -> list[dict[str, Any]]:
     picker, rows = Picker(model), []
     for item in find_micrographs(str(folder / "micrographs")).entries:
         image, _ = read_micrograph(item.path)
-        counts, alone = [], []
+        counts = []
         for diameter in EMPTY_DIAMETERS:
             found = picker.pick(image, EMPTY_PIXEL_SIZE, diameter)
             counts.append(int((found.figure_of_merit >= PRESETS["balanced"]).sum()))
-            ((first, _),) = without_classifier([(found, 0.0)], model)
-            alone.append(int((first.figure_of_merit >= PRESETS["balanced"]).sum()))
         names = [str(diameter) for diameter in EMPTY_DIAMETERS]
-        rows.append(
-            {
-                "micrograph": item.stem,
-                "picks": dict(zip(names, counts, strict=True)),
-                "no_classifier": dict(zip(names, alone, strict=True)),
-            }
-        )
+        rows.append({"micrograph": item.stem, "picks": dict(zip(names, counts, strict=True))})
     return rows

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of the 2D classification")
     parser.add_argument("--result", type=Path, default=HERE / "result.json")
     parser.add_argument("--picture", type=Path, default=HERE / "picks.jpg")
-    parser.add_argument("--weights", default="default", help="DRPnet's model beside RELION")
+    parser.add_argument("--weights", default="cascade", help="DRPnet's model beside RELION")
     arguments = parser.parse_args()
     try:
         version = require_relion()

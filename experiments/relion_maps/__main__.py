@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/relion_maps"), help="RELION's project folder")
     parser.add_argument("--micrographs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=3)
-    parser.add_argument("--weights", default="default", help="DRPnet's model")
+    parser.add_argument("--weights", default="cascade", help="DRPnet's model")
     parser.add_argument("--minutes", type=float, help="stop then; the same command goes on")
     parser.add_argument("--result", type=Path, default=HERE / "result.json")
     given = parser.parse_args()

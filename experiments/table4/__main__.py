@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the data root; else DRPNET_DATA, else data")
     parser.add_argument("--source", default="auto", choices=(*CHOICES, "none"), help="none: the arithmetic alone")
     parser.add_argument("--micrographs", nargs="+", default=(), metavar="NAME", help="only these, by name without suffix")
-    parser.add_argument("--weights", default="default")
+    parser.add_argument("--weights", default="cascade")
     parser.add_argument("--authors", type=Path, help="the authors' .star files; else DATA/real/empiar10017/drpnet2019")
     parser.add_argument("--manual", type=Path, help="the archive's labels; else DATA/real/empiar10017/empiar_manual")
     parser.add_argument("--peers", type=Path, help="a folder of picks a peer; else DATA/real/empiar10017/peers")

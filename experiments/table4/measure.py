@@ -36,7 +36,7 @@ def threshold_for(picked: Sequence[Picked], count: int) -> float:
     return float(merits[min(count, len(merits)) - 1]) if len(merits) else PRESETS["balanced"]
 
 
-def drpnet_picks(source: Source, picks_per_label: float, weights: str = "default") -> list[tuple[Found, float]]:
+def drpnet_picks(source: Source, picks_per_label: float, weights: str = "cascade") -> list[tuple[Found, float]]:
     """DRPnet's picks at the default threshold, and the best so many per label; each with its threshold."""
     picked = pick_all(load_model(weights), source.micrographs, source.particle_diameter, "Picking")
     labels = sum(map(len, source.labels.values()))

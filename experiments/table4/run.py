@@ -25,7 +25,7 @@ class Options:
     data: Path | None = None
     source: str = "auto"
     micrographs: Sequence[str] = ()
-    weights: str = "default"
+    weights: str = "cascade"
     authors: Path | None = None
     manual: Path | None = None
     peers: Path | None = None
