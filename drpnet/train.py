@@ -97,6 +97,8 @@ def train(config: DictConfig, folder: Path) -> float:
             metrics[part] = score(picks, parts[part])
             print_evaluation(metrics[part], title=f"{data.name}, {part} micrographs: one-to-one within half a diameter")
     record = provenance(data, settings.seed, trainer.current_epoch, seconds, metrics)
+    if settings.initial_weights is not None:
+        record["initial_weights"] = load_model(settings.initial_weights).provenance.get(settings.stage)
     model = replace(model, provenance={**model.provenance, settings.stage: record})
     save_model(model, folder / WEIGHTS)
     write_json({**record, **metrics, "versions": versions()}, folder / "metrics.json")

@@ -154,6 +154,20 @@ def test_training_starts_from_a_model(run, fcrn_run, tmp_path):
         start_from(f"{folder}/weights.safetensors", "classifier", PatchClassifier())
 
 
+def test_the_shipped_network_is_tuned_on_a_few_micrographs(run, fcrn_run, tmp_path):
+    home = fcrn_run[0]
+    (labels,) = (home / "data").rglob("particles.star")
+    words = [f"dataset.root={labels.parent}", "dataset.coordinates=particles.star", "dataset.particle_diameter=173"]
+    words += ["trainer.max_epochs=1", "datamodule.patches_per_epoch=16", f"hydra.run.dir={tmp_path}"]
+    result = run(home / "data", "experiment=finetune", *words)
+    assert result.returncode == 0, result.stderr
+    tuned, start = load_model(tmp_path / "weights.safetensors"), load_model("default")
+    assert tuned.architectures["fcrn"] == start.architectures["fcrn"]
+    moved = [(new - old).abs().max() for new, old in zip(tuned.fcrn.parameters(), start.fcrn.parameters(), strict=True)]
+    assert 0 < max(moved) < 0.05  # it went on from there, and one epoch of 16 patches does not lead far
+    assert tuned.provenance["fcrn"]["initial_weights"] == start.provenance["fcrn"]
+
+
 CONSOLE = """import sys
 from drpnet.cli import main
 if __name__ == "__main__":

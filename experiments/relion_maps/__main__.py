@@ -21,6 +21,7 @@ from experiments.relion_maps.averages import draw_averages
 from experiments.relion_maps.classes import good_classes, keep
 from experiments.relion_maps.project import (
     DIAMETER,
+    EVEN,
     GEOMETRY,
     PICKED,
     PICKS_SUFFIX,
@@ -28,6 +29,7 @@ from experiments.relion_maps.project import (
     SYMMETRY,
     TRAINING,
     best,
+    even_copies,
     lay_out,
     picks_of_drpnet,
     picks_of_relion,
@@ -74,8 +76,9 @@ def pick(runner: Runner, weights: str) -> dict[str, dict[str, Any]]:
     """Both pickers' best picks, as many as DRPnet has at its default threshold, written for extraction, with their scores."""
     folder = runner.folder
     make_templates(runner)
+    even_copies(folder)
     runner.run(
-        "autopick", protocol.autopick(f"{PICKED}.star", "templates.star", "autopick", DIAMETER, PIXEL_SIZE),
+        "autopick", protocol.autopick(f"{EVEN}.star", "templates.star", "autopick", DIAMETER, PIXEL_SIZE),
         "autopick/summary.star",
     )  # fmt: skip
     drpnet, relion = picks_of_drpnet(folder, weights), picks_of_relion(folder, "autopick")

@@ -12,7 +12,7 @@ import numpy as np
 
 from drpnet.errors import InputError
 from drpnet.io.star import numbers, read_star
-from experiments.relion_maps.classes import good_classes
+from experiments.relion_maps.classes import good_classes, resolutions
 
 KEPT, LEFT = "#1b7837", "#b2182b"
 
@@ -37,7 +37,8 @@ def draw_averages(models: dict[str, Path], picture: Path) -> None:
             axis.set_frame_on(True)
             for side in axis.spines.values():
                 side.set(color=KEPT if kept else LEFT, linewidth=2)
-            axis.set_xlabel(f"{share:.0%}, {resolution:.0f} Å", fontsize=8)
+            finest = f"{resolution:.0f} Å" if np.isfinite(resolution) else "none"
+            axis.set_xlabel(f"{share:.0%}, {finest}", fontsize=8)
     figure.savefig(picture, dpi=110)
     plt.close(figure)
 
@@ -46,11 +47,11 @@ def _read(model: Path) -> list[tuple[np.ndarray, float, float, bool]]:
     """Averages (h, w) of a _model.star with share, resolution and whether the rules keep them, largest share first."""
     kept = good_classes(model)
     table = read_star(model)["model_classes"]
-    shares, resolutions = (numbers(model, table, label) for label in ("rlnClassDistribution", "rlnEstimatedResolution"))
+    shares, finest = numbers(model, table, "rlnClassDistribution"), resolutions(table)
     stack = model.with_name(model.name.replace("model.star", "classes.mrcs"))
     if not stack.is_file():
         raise InputError(f"{stack} is missing; it holds the averages that {model} describes")
     with mrcfile.open(stack) as file:
         images = np.array(file.data, np.float32)
     order = np.argsort(-shares, kind="stable")
-    return [(images[i], float(shares[i]), float(resolutions[i]), int(i) + 1 in kept) for i in order]
+    return [(images[i], float(shares[i]), float(finest[i]), int(i) + 1 in kept) for i in order]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from drpnet.errors import InputError
 from drpnet.io.star import numbers, read_star, write_star
@@ -18,11 +19,16 @@ def good_classes(model: Path) -> list[int]:
     table = read_star(model).get("model_classes")
     if table is None or "rlnEstimatedResolution" not in table.columns:
         raise InputError(f"{model} has no table of classes; give the _model.star of a classification")
-    share = numbers(model, table, "rlnClassDistribution")
-    resolution = numbers(model, table, "rlnEstimatedResolution")
+    share, resolution = numbers(model, table, "rlnClassDistribution"), resolutions(table)
     large = share >= LEAST_SHARE / len(share)
     sharpest = resolution[large].min()
     return [int(number) + 1 for number in np.flatnonzero(large & (resolution <= WORST_RESOLUTION * sharpest))]
+
+
+def resolutions(table: pd.DataFrame) -> np.ndarray:
+    """Estimated resolution (n,) in Angstrom of a table of classes; inf, as RELION writes it, where a class has none."""
+    values = pd.to_numeric(table["rlnEstimatedResolution"], errors="coerce").to_numpy(float)
+    return np.where(np.isfinite(values), values, np.inf)
 
 
 def keep(data: Path, classes: list[int], out: Path) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from drpnet.cascade import Picker
 from drpnet.io.coordinates import read_coordinate_set
-from drpnet.io.micrographs import read_micrograph
+from drpnet.io.micrographs import read_micrograph, write_micrograph
 from drpnet.io.star import read_star, write_star
 from drpnet.io.volumes import write_volume
 from drpnet.model import load_model
@@ -26,6 +26,8 @@ LABELLED = 1000
 """True particles, of other micrographs, that make the templates (paper, section 4.1)."""
 TRAINING, PICKED = "training", "picked"
 """The two simulated sets, which are folders of the project and .star files beside them."""
+EVEN = "even"
+"""Folder and .star of the picked set without what makes a micrograph's size odd: see `even_copies`."""
 PICKS_SUFFIX = "_picks.star"
 
 
@@ -61,6 +63,21 @@ def lay_out(folder: Path, micrographs: int, seed: int) -> None:
     write_volume(folder / REFERENCE, structure.density(BOX, PIXEL_SIZE), PIXEL_SIZE)
 
 
+def even_copies(folder: Path) -> None:
+    """The micrographs to pick without the last row and column of an odd size, for relion_autopick.
+
+    RELION 3.1.3 picks odd-sized micrographs no better than by chance (1237 px: 26 of its best 284 picks on three of these
+    micrographs are particles, with 1236 px 232). Coordinates stay what they are.
+    """
+    tables = read_star(folder / f"{PICKED}.star")
+    for name in tables["micrographs"]["rlnMicrographName"]:
+        image, pixel_size = read_micrograph(folder / name)
+        height, width = (size // 2 * 2 for size in image.shape)
+        write_micrograph(folder / EVEN / name, image[:height, :width], pixel_size or PIXEL_SIZE)
+    tables["micrographs"]["rlnMicrographName"] = f"{EVEN}/" + tables["micrographs"]["rlnMicrographName"]
+    write_star(folder / f"{EVEN}.star", tables)
+
+
 def write_picks(folder: Path, picker: str, of: str, stem: str, centres: np.ndarray) -> None:
     """Write centres where relion_preprocess --coord_dir <picker>/ looks for those of a micrograph of the set `of`."""
     y, x = np.asarray(centres, float).reshape(-1, 2).T
@@ -83,7 +100,7 @@ def picks_of_relion(folder: Path, out: str) -> dict[str, Picks]:
     """Everything that relion_autopick found, by micrograph."""
     found = {}
     for path in sorted((folder / PICKED / "micrographs").glob("*.mrc")):
-        star = folder / out / PICKED / "micrographs" / f"{path.stem}_autopick.star"
+        star = folder / out / EVEN / PICKED / "micrographs" / f"{path.stem}_autopick.star"
         table = next(iter(read_star(star).values())) if star.is_file() else None
         if table is None or not len(table):
             found[path.stem] = Picks(np.zeros((0, 2)), np.zeros(0))
