@@ -20,7 +20,7 @@ def programs(result: dict[str, Any]) -> list[str]:
     """What a further micrograph costs each program, and its peak memory; the ratio is to `drpnet pick`."""
     ours = result["programs"]["drpnet"]
     base = ours["further_cpu_seconds"]
-    rows = [("drpnet pick", base, ours["one"]["seconds"], ours["several"]["peak_mb"])]
+    rows = [("drpnet pick", base, ours["one"]["cpu_seconds"], ours["several"]["peak_mb"])]
     rows += [("the same in one process, warm", result["stages"]["whole"], None, None)]
     peer = result["programs"].get("topaz")
     if peer:
@@ -31,13 +31,13 @@ def programs(result: dict[str, Any]) -> list[str]:
                 (
                     f"topaz preprocess + extract {detector}",
                     first["further_cpu_seconds"] + second["further_cpu_seconds"],
-                    first["one"]["seconds"] + second["one"]["seconds"],
+                    first["one"]["cpu_seconds"] + second["one"]["cpu_seconds"],
                     max(first["several"]["peak_mb"], second["several"]["peak_mb"]),
                 )
             )
             rows.append((f"  extract {detector} alone", second["further_cpu_seconds"], None, None))
         rows.append(("  preprocess alone", first["further_cpu_seconds"], None, None))
-    lines = ["| program | CPU seconds a further micrograph | ratio | seconds for one, with the start | peak MB |"]
+    lines = ["| program | CPU seconds a further micrograph | ratio | CPU seconds for one, with the start | peak MB |"]
     lines += ["|---|---|---|---|---|"]
     for name, seconds, one, peak in rows:
         lines.append(f"| {name} | {seconds:.3f} | {seconds / base:.2f} | {number(one, 2)} | {number(peak, 0)} |")
@@ -70,8 +70,8 @@ def starts(found: dict[str, Any]) -> list[str]:
     imports = found["imports"]
     largest = ", ".join(f"{name} {seconds:.2f}" for name, seconds in imports["largest"].items())
     lines += ["", f"Imports take {imports['seconds']:.2f} s: {largest}."]
-    unwanted = imports["unwanted"]
-    lines.append(f"IMPORTED WITHOUT NEED: {', '.join(unwanted)}." if unwanted else "Nothing that picking can do without.")
+    unwanted = ", ".join(imports["unwanted"])
+    lines.append(f"IMPORTED WITHOUT NEED: {unwanted}." if unwanted else "Neither Lightning nor pandas is among them.")
     return lines
 
 

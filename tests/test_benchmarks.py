@@ -127,8 +127,8 @@ def test_the_tables_have_ratios():
         },
     }  # fmt: skip
     text = tables(result)
-    assert "| drpnet pick | 0.500 | 1.00 | 4.00 | 300 |" in text
-    assert "| topaz preprocess + extract resnet16 | 2.500 | 5.00 | 8.00 | 300 |" in text
+    assert "| drpnet pick | 0.500 | 1.00 | 3.00 | 300 |" in text
+    assert "| topaz preprocess + extract resnet16 | 2.500 | 5.00 | 6.00 | 300 |" in text
     assert "30 GFLOP/s" in text and "(50 %)" in text and "IMPORTED WITHOUT NEED: pandas" in text
     del result["programs"]["topaz"]
     assert "topaz" not in tables(result)

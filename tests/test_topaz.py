@@ -10,10 +10,11 @@ from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
 from drpnet.io.coordinates import Coordinates
 from drpnet.io.micrographs import write_micrograph
+from drpnet.io.picks import Candidates
 from experiments.topaz import __main__ as program
 from experiments.topaz.picking import View, enlarged, pick, view
 from experiments.topaz.programs import DETECTORS, LAUNCH, run, topaz_words, versions_of
-from experiments.topaz.scores import as_picked, count, numbers
+from experiments.topaz.scores import as_picked, count, numbers, thinned
 
 # Downsamples by taking every n-th pixel; its picks are one pixel of score 3 and one of -2 in the first micrograph.
 FAKE = """
@@ -113,3 +114,13 @@ def test_the_default_threshold_and_the_best(two):
     assert (row["best_threshold"], row["best_f_measure"]) == (-1, pytest.approx(0.8))
     assert row["tight_f_measure"] == pytest.approx(0.5)
     assert row["tight_best_f_measure"] == pytest.approx(0.5)  # 5 px are more than 0.2 of 20
+    assert row["thinned_best_f_measure"] == row["best_f_measure"]
+
+
+def test_picks_are_thinned_by_our_own_distance():
+    picks = np.array([[0.0, 0.0], [0.0, 11.0], [0.0, 23.0]])
+    scores = np.array([1.0, 3.0, 2.0])
+    fewer, radius = thinned(Candidates(picks, scores, scores, scores), 10.0)
+    assert radius == 10
+    np.testing.assert_array_equal(fewer.centres, [[0, 11], [0, 23]])  # 11 px are less than 0.6 of 20, 12 are not
+    np.testing.assert_array_equal(fewer.figure_of_merit, [3, 2])

@@ -9,7 +9,10 @@ from experiments.topaz.scores import SEVEN
 
 def tables(result: dict[str, Any], drpnet: dict[str, Any]) -> str:
     """The result as Markdown, with the rows of real10017's result beside it."""
-    head = ("entry, picker", "P", "R", "F at 0", "best F", "at", "F at 0.2 D", "best F at 0.2 D", "R at equal count")
+    head = (
+        "entry, picker", "P", "R", "F", "best F", "at", "F at 0.2 D", "best F at 0.2 D", "F thinned", "best F thinned",
+        "R at equal count",
+    )  # fmt: skip
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, row in result["entries"].items():
         for detector in DETECTORS:
@@ -30,8 +33,11 @@ def tables(result: dict[str, Any], drpnet: dict[str, Any]) -> str:
 
 def as_line(name: str, row: dict[str, Any]) -> str:
     """A row of scores; what was not measured stays empty."""
-    keys = ("precision", "recall", "f_measure", "best_f_measure", "best_threshold", "tight_f_measure", "tight_best_f_measure")
-    cells = ["" if row.get(key) is None else f"{row[key]:.3f}" for key in (*keys, "recall_at_equal_count")]
+    keys = (
+        "precision", "recall", "f_measure", "best_f_measure", "best_threshold", "tight_f_measure", "tight_best_f_measure",
+        "thinned_f_measure", "thinned_best_f_measure", "recall_at_equal_count",
+    )  # fmt: skip
+    cells = ["" if row.get(key) is None else f"{row[key]:.3f}" for key in keys]
     return f"| {name} | {' | '.join(cells)} |"
 
 
