@@ -30,8 +30,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--topaz", help="python of the environment that has topaz, or a command; else DRPnet alone")
     parser.add_argument("--size", type=int, default=3710, help="px along an edge of the micrograph")
-    parser.add_argument("--micrographs", type=int, default=6, help="how many `several` are")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of which the median counts")
+    parser.add_argument("--micrographs", type=int, default=4, help="how many `several` are")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of which the median counts")
     parser.add_argument("--result", type=Path, default=HERE / "result.json")
     arguments = parser.parse_args()
     if arguments.micrographs < 2 or arguments.rounds < 1:

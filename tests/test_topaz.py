@@ -95,7 +95,7 @@ def test_picks_are_made_once_and_kept(two, tmp_path):
         np.testing.assert_array_equal(first.centres, again[detector]["May08_03.05.02"].centres)
         assert len(found[detector]["b"].centres) == 0
         assert [count(found[detector][path.stem]) for path in two] == [1, 0]
-    assert program.made_with(tmp_path)["out"] == {
+    assert program.made_with(tmp_path)["out/s4"] == {
         "command": "topaz preprocess -d -1 -s 4 -o s4 'micrographs/*.mrc'", "versions": None
     }  # fmt: skip
     other = tmp_path / "mics" / "c.mrc"

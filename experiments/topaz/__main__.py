@@ -8,7 +8,7 @@ from typing import Any
 
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
-from experiments.topaz.scores import empty, entries
+from experiments.topaz.scores import empty, entries, finer
 from experiments.topaz.tables import tables
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +25,7 @@ def main() -> None:
     try:
         result = {
             "entries": entries(arguments.topaz, arguments.real, arguments.out),
+            "finer": finer(arguments.topaz, arguments.real, arguments.out),
             "empty": empty(arguments.topaz, arguments.real / "particle_free", arguments.out),
             "made_with": made_with(arguments.out),
         }
@@ -35,9 +36,9 @@ def main() -> None:
 
 
 def made_with(out: Path) -> dict[str, Any]:
-    """The command and the versions that made the downsampled micrographs of every entry."""
-    records = {path.parent.name: json.loads(path.read_text()) for path in sorted(out.glob("*/s*.json"))}
-    return {entry: {key: record[key] for key in ("command", "versions")} for entry, record in records.items()}
+    """The command and the versions that made the downsampled micrographs, by entry and factor."""
+    records = {f"{path.parent.name}/{path.stem}": json.loads(path.read_text()) for path in sorted(out.glob("*/s*.json"))}
+    return {name: {key: record[key] for key in ("command", "versions")} for name, record in records.items()}
 
 
 if __name__ == "__main__":

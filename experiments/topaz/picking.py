@@ -17,6 +17,8 @@ from experiments.topaz.programs import DETECTORS, run, topaz_words, versions_of
 
 LOWEST = -6
 """The score (log-odds) down to which picks are kept, the default of `topaz extract`."""
+PIXEL_SIZE = 8.0
+"""Angstrom a pixel that the detectors were made for, about."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class View:
     radius: int
 
 
-def view(pixel_size: float, diameter: float, target: float = 8.0) -> View:
+def view(pixel_size: float, diameter: float, target: float = PIXEL_SIZE) -> View:
     """The factor that comes nearest to `target` Angstrom per px, in proportion, for a particle of `diameter` Angstrom."""
     factor = min(range(1, 100), key=lambda whole: abs(np.log(whole * pixel_size / target)))
     return View(factor, max(1, round(diameter / 2 / (factor * pixel_size))))

@@ -16,11 +16,12 @@ from drpnet.scoring import Picked
 from experiments.real10017.crossvalidate import FOLDS
 from experiments.real10017.data import ENTRIES, micrographs, scored
 from experiments.real10017.shipped import EMPTY_DIAMETERS, EMPTY_PIXEL_SIZE, recall_at_equal_count
-from experiments.topaz.picking import pick, view
+from experiments.topaz.picking import PIXEL_SIZE, pick, view
 from experiments.topaz.programs import DETECTORS
 
 DEFAULT = 0.0
 """Topaz's score is a log-odds: above 0 the detector holds a particle for likelier than not."""
+FINER, FINER_PIXEL_SIZE = ("empiar10028", "empiar10059", "empiar10146"), 4.5
 SEVEN = "empiar10017, seven micrographs"
 """Those for which picks of Topaz were published, and which real10017's cross-validation tests."""
 
@@ -28,23 +29,43 @@ SEVEN = "empiar10017, seven micrographs"
 def entries(topaz: str, real: Path, out: Path) -> dict[str, Any]:
     """Rows of every entry by its name and then by detector."""
     rows: dict[str, Any] = {}
-    for name, entry in ENTRIES.items():
-        chosen = micrographs(real, name)
-        pixel_size = chosen[0].read()[1]
-        how = view(pixel_size, entry.diameter)
-        found = pick(topaz, [micrograph.path for micrograph in chosen], how, out / name)
-        radius = entry.diameter / pixel_size / 2
-        picked = {detector: as_picked(found[detector], chosen, radius) for detector in DETECTORS}
-        facts = {"pixel_size": pixel_size, "diameter": entry.diameter, **vars(how)}
-        rows[name] = {"view": facts, **{key: numbers(value, chosen, entry.border) for key, value in picked.items()}}
+    for name in ENTRIES:
+        chosen, picked, facts = picks_of(topaz, real, out, name)
+        rows[name] = {"view": facts, **scores_of(picked, chosen, name)}
         for detector in DETECTORS:
             rows[name][detector]["recall_at_equal_count"] = recall_at_equal_count(picked[detector], real, name)
         if name == "empiar10017":
             stems = {stem for fold in FOLDS for stem in fold}
             kept = [i for i, micrograph in enumerate(chosen) if micrograph.stem in stems]
-            some = [chosen[i] for i in kept]
-            rows[SEVEN] = {key: numbers([value[i] for i in kept], some, entry.border) for key, value in picked.items()}
+            some = {detector: [found[i] for i in kept] for detector, found in picked.items()}
+            rows[SEVEN] = scores_of(some, [chosen[i] for i in kept], name)
     return rows
+
+
+def finer(topaz: str, real: Path, out: Path) -> dict[str, Any]:
+    """The same with pixels half as large, for the entries whose micrographs are small."""
+    rows = {}
+    for name in FINER:
+        chosen, picked, facts = picks_of(topaz, real, out, name, FINER_PIXEL_SIZE)
+        rows[name] = {"view": facts, **scores_of(picked, chosen, name)}
+    return rows
+
+
+def picks_of(
+    topaz: str, real: Path, out: Path, name: str, target: float = PIXEL_SIZE
+) -> tuple[list[LabelledMicrograph], dict[str, list[Picked]], dict[str, Any]]:
+    """The micrographs of an entry, Topaz's picks by detector at about `target` Angstrom a pixel, and how it saw them."""
+    chosen, diameter = micrographs(real, name), ENTRIES[name].diameter
+    pixel_size = chosen[0].read()[1]
+    how = view(pixel_size, diameter, target)
+    found = pick(topaz, [micrograph.path for micrograph in chosen], how, out / name)
+    picked = {detector: as_picked(found[detector], chosen, diameter / pixel_size / 2) for detector in DETECTORS}
+    return chosen, picked, {"pixel_size": pixel_size, "diameter": diameter, **vars(how)}
+
+
+def scores_of(picked: Mapping[str, list[Picked]], of: list[LabelledMicrograph], name: str) -> dict[str, Any]:
+    """The numbers of each detector."""
+    return {detector: numbers(found, of, ENTRIES[name].border) for detector, found in picked.items()}
 
 
 def as_picked(found: Mapping[str, Coordinates], of: list[LabelledMicrograph], radius: float) -> list[Picked]:

@@ -4,16 +4,16 @@ from typing import Any
 
 from experiments.real10017.shipped import EMPTY_DIAMETERS
 from experiments.topaz.programs import DETECTORS
-from experiments.topaz.scores import SEVEN
+from experiments.topaz.scores import FINER_PIXEL_SIZE, SEVEN
+
+HEAD = (
+    "P", "R", "F", "best F", "at", "F at 0.2 D", "best F at 0.2 D", "F thinned", "best F thinned", "R at equal count",
+)  # fmt: skip
 
 
 def tables(result: dict[str, Any], drpnet: dict[str, Any]) -> str:
     """The result as Markdown, with the rows of real10017's result beside it."""
-    head = (
-        "entry, picker", "P", "R", "F", "best F", "at", "F at 0.2 D", "best F at 0.2 D", "F thinned", "best F thinned",
-        "R at equal count",
-    )  # fmt: skip
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    lines = heading("entry, picker", *HEAD)
     for name, row in result["entries"].items():
         for detector in DETECTORS:
             lines.append(as_line(f"{name}, {detector}", row[detector]))
@@ -22,13 +22,21 @@ def tables(result: dict[str, Any], drpnet: dict[str, Any]) -> str:
             lines.append(as_line(f"{name}, DRPnet shipped", ours))
         elif name == SEVEN:
             lines += seven_lines(drpnet["crossvalidation"])
-    lines += ["", f"| particle-free picture, picks | {' | '.join(f'{d} A' for d in EMPTY_DIAMETERS)} |", "|---|---|---|---|"]
+    lines += ["", *heading(f"about {FINER_PIXEL_SIZE:g} A a pixel", *HEAD)]
+    for name, row in result["finer"].items():
+        lines += [as_line(f"{name}, {detector}", row[detector]) for detector in DETECTORS]
+    lines += ["", *heading("particle-free picture, picks", *(f"{d} A" for d in EMPTY_DIAMETERS))]
     own = {row["micrograph"]: row["picks"] for row in drpnet["shipped"]["empty"]}
     for row in [*result["empty"], total(result["empty"], own)]:
         ours = row.get("drpnet") or own[row["micrograph"]]
         cells = [f"{row['resnet16'][str(d)]} / {row['resnet8'][str(d)]} / {ours[str(d)]}" for d in EMPTY_DIAMETERS]
         lines.append(f"| {row['micrograph']} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def heading(*cells: str) -> list[str]:
+    """The first two lines of a table."""
+    return [f"| {' | '.join(cells)} |", "|---" * len(cells) + "|"]
 
 
 def as_line(name: str, row: dict[str, Any]) -> str:
