@@ -27,13 +27,17 @@ class Detection:
 class Picker:
     """Picks particles with a trained model; the same picks on any device, tile and batch size within rounding."""
 
-    def __init__(self, model: Model, device: str = "cpu", batch_size: int = 256, tile: int = 512):
-        """Put the networks of `model` on `device`; `tile` (px) and `batch_size` (patches) bound the memory."""
+    def __init__(self, model: Model, device: str = "cpu", batch_size: int = 256, tile: int | None = None):
+        """Put the networks of `model` on `device`; `tile` (px) and `batch_size` (patches) bound the memory.
+
+        The default tile is as large as stays fast on a CPU: larger layers cost fresh memory each time, twice the time in all.
+        """
         self.model = model
         self.device = torch.device(device)
-        self.batch_size, self.tile = batch_size, tile
         assert model.fcrn is not None
         self.fcrn = channels_last(model.fcrn).to(self.device).eval()
+        self.halo: int | None = getattr(self.fcrn, "halo", None)
+        self.batch_size, self.tile = batch_size, tile or max(320, 8 * (self.halo or 0))
         self.classifier = channels_last(model.classifier).to(self.device).eval() if model.classifier is not None else None
 
     def pick(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> Candidates:
@@ -65,13 +69,12 @@ class Picker:
         A network without the attribute `halo` sees the whole image at once.
         """
         height, width = image.shape
-        halo = getattr(self.fcrn, "halo", None)
-        step = max(height, width) if halo is None else self.tile
-        halo = halo or 0
+        down, across = (size if self.halo is None else even_step(size, self.tile) for size in image.shape)
+        halo = self.halo or 0
         result = np.empty((height, width), np.float32)
-        for top in range(0, height, step):
-            for left in range(0, width, step):
-                bottom, right = min(top + step, height), min(left + step, width)
+        for top in range(0, height, down):
+            for left in range(0, width, across):
+                bottom, right = min(top + down, height), min(left + across, width)
                 y0, x0 = max(0, top - halo), max(0, left - halo)
                 piece = np.ascontiguousarray(image[y0 : bottom + halo, x0 : right + halo])
                 tensor = torch.from_numpy(piece)[None, None].to(self.device)
@@ -101,6 +104,15 @@ class Picker:
             return 1 / (1 + np.exp(-(intercept + calibration.crowding[0] * crowded + slope * heights)))
         intercept, slope, weight = calibration.cascade
         return 1 / (1 + np.exp(-(intercept + calibration.crowding[1] * crowded + slope * heights + weight * logits)))
+
+
+def even_step(size: int, most: int, unit: int = 32) -> int:
+    """The px of the pieces, `most` at the most, into which `size` px are cut: about alike, in whole `unit` px where that fits.
+
+    A last sliver would cost its halo; a network with coarser pixels needs pieces that begin on them.
+    """
+    even = -(-size // -(-size // most))
+    return min(most, -(-even // unit) * unit)
 
 
 def patch_frame(model: Model) -> PreprocessConfig:

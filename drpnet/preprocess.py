@@ -41,7 +41,7 @@ class Frame:
 def without_offset(image: np.ndarray) -> np.ndarray:
     """An image (h, w) minus its median, float32: averaged and filtered on top of a large offset, grey levels lose digits."""
     step = max(1, min(image.shape) // 512)
-    return (image - np.median(image[::step, ::step])).astype(np.float32)
+    return (image - np.median(image[::step, ::step])).astype(np.float32, copy=False)
 
 
 def rescale(image: np.ndarray, pixel_size: float, target_pixel_size: float) -> tuple[np.ndarray, tuple[float, float]]:

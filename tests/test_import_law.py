@@ -55,7 +55,7 @@ ONLY_IN: dict[str, set[str] | None] = {
     "requests": {"download"},
     "urllib3": {"download"},
 }
-OUTSIDE = {"conf", "experiments", "notebooks", "tests", "train", "pick"}
+OUTSIDE = {"benchmarks", "conf", "experiments", "notebooks", "tests", "train", "pick"}
 
 
 def imported(source: str, module: str, is_package: bool) -> Iterator[tuple[int, str]]:

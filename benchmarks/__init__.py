@@ -1,0 +1,1 @@
+"""How fast DRPnet picks, beside Topaz: see README.md. Not part of the package."""
