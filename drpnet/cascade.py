@@ -31,13 +31,16 @@ class Picker:
         """Put the networks of `model` on `device`; `tile` (px) and `batch_size` (patches) bound the memory.
 
         The default tile is as large as stays fast on a CPU: larger layers cost fresh memory each time, twice the time in all.
+        Where the network has coarser pixels, `stride` px wide, tiles begin on them.
         """
         self.model = model
         self.device = torch.device(device)
         assert model.fcrn is not None
         self.fcrn = channels_last(model.fcrn).to(self.device).eval()
         self.halo: int | None = getattr(self.fcrn, "halo", None)
-        self.batch_size, self.tile = batch_size, tile or max(320, 8 * (self.halo or 0))
+        coarsest: int = getattr(self.fcrn, "stride", 1)
+        most = tile or max(320, 8 * (self.halo or 0))
+        self.batch_size, self.tile = batch_size, max(coarsest, most - most % coarsest)
         self.classifier = channels_last(model.classifier).to(self.device).eval() if model.classifier is not None else None
 
     def pick(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> Candidates:
@@ -109,7 +112,7 @@ class Picker:
 def even_step(size: int, most: int, unit: int = 32) -> int:
     """The px of the pieces, `most` at the most, into which `size` px are cut: about alike, in whole `unit` px where that fits.
 
-    A last sliver would cost its halo; a network with coarser pixels needs pieces that begin on them.
+    A last sliver would cost its halo.
     """
     even = -(-size // -(-size // most))
     return min(most, -(-even // unit) * unit)

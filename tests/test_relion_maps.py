@@ -5,14 +5,17 @@ import sys
 import time
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 
 from drpnet.errors import InputError
+from drpnet.io.micrographs import read_micrograph, write_micrograph
 from drpnet.io.star import read_star, write_star
 from experiments.relion_maps import protocol
+from experiments.relion_maps.averages import draw_averages, read_averages
 from experiments.relion_maps.classes import good_classes, keep
-from experiments.relion_maps.project import GEOMETRY, Picks, best, picks_of_relion, write_picks
+from experiments.relion_maps.project import GEOMETRY, Picks, best, even_copies, picks_of_relion, write_picks
 from experiments.relion_maps.steps import OutOfTime, Runner, last_iteration
 
 SLOW_ITERATIONS = """
@@ -98,13 +101,53 @@ def test_picks_are_read_as_relion_writes_them_and_written_where_it_looks(tmp_pat
         path = tmp_path / "picked/micrographs" / f"{stem}.mrc"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    star = tmp_path / "auto/picked/micrographs/one_autopick.star"
+    star = tmp_path / "auto/even/picked/micrographs/one_autopick.star"
     write_star(star, {"": {"rlnCoordinateX": [3.0, 5.0], "rlnCoordinateY": [4.0, 6.0], "rlnAutopickFigureOfMerit": [1.0, 2.0]}})
     found = picks_of_relion(tmp_path, "auto")
     assert found["one"].centres.tolist() == [[4.0, 3.0], [6.0, 5.0]] and len(found["none"].merit) == 0
     write_picks(tmp_path, "p", "picked", "one", found["one"].centres)
     table = read_star(tmp_path / "p/picked/micrographs/one_picks.star")[""]
     assert table["rlnCoordinateX"].tolist() == [3.0, 5.0] and table["rlnCoordinateY"].tolist() == [4.0, 6.0]
+
+
+def test_relion_gets_micrographs_of_even_size(tmp_path: Path):
+    image = np.random.default_rng(0).normal(size=(41, 60)).astype(np.float32)
+    write_micrograph(tmp_path / "picked/micrographs/one.mrc", image, 3.5)
+    write_star(tmp_path / "picked.star", {"micrographs": {"rlnMicrographName": ["picked/micrographs/one.mrc"]}})
+    even_copies(tmp_path)
+    (name,) = read_star(tmp_path / "even.star")["micrographs"]["rlnMicrographName"]
+    copy, pixel_size = read_micrograph(tmp_path / name)
+    np.testing.assert_array_equal(copy, image[:40])
+    assert pixel_size == pytest.approx(3.5)
+
+
+def test_a_class_without_resolution_is_not_kept(tmp_path: Path):
+    columns = {
+        "rlnReferenceImage": ["1@c.mrcs", "2@c.mrcs", "3@c.mrcs"],
+        "rlnClassDistribution": [0.4, 0.3, 0.3],
+        "rlnEstimatedResolution": [20.0, "inf", "-nan"],
+    }
+    write_star(tmp_path / "model.star", {"model_classes": columns})
+    assert good_classes(tmp_path / "model.star") == [1]
+
+
+def test_the_averages_are_drawn_largest_first(tmp_path: Path):
+    shares, stack = [0.2, 0.7, 0.1], np.random.default_rng(0).normal(size=(3, 16, 16)).astype(np.float32)
+    columns = {
+        "rlnReferenceImage": [f"{i}@c.mrcs" for i in (1, 2, 3)],
+        "rlnClassDistribution": shares,
+        "rlnEstimatedResolution": [20.0, 21.0, "inf"],
+    }
+    write_star(tmp_path / "run_it001_model.star", {"model_classes": columns})
+    with pytest.raises(InputError, match="run_it001_classes.mrcs is missing"):
+        draw_averages({"DRPnet": tmp_path / "run_it001_model.star"}, tmp_path / "a.png")
+    with mrcfile.new(tmp_path / "run_it001_classes.mrcs") as file:
+        file.set_data(stack)
+    rows = read_averages(tmp_path / "run_it001_model.star")
+    assert [(share, kept) for _, share, _, kept in rows] == [(0.7, True), (0.2, True), (0.1, False)]
+    np.testing.assert_array_equal(rows[0][0], stack[1])
+    draw_averages({"DRPnet": tmp_path / "run_it001_model.star"}, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
 
 
 def test_the_commands_say_what_the_paper_says():

@@ -22,7 +22,7 @@ def draw_averages(models: dict[str, Path], picture: Path) -> None:
 
     Under each average its share of the particles and the resolution that RELION estimates for it, in Angstrom.
     """
-    rows = {picker: _read(model) for picker, model in models.items()}
+    rows = {picker: read_averages(model) for picker, model in models.items()}
     columns = max(len(averages) for averages in rows.values())
     figure = plt.figure(figsize=(1.15 * columns, 1.75 * len(rows)), layout="constrained")
     strips = np.atleast_1d(figure.subfigures(len(rows), 1))
@@ -43,7 +43,7 @@ def draw_averages(models: dict[str, Path], picture: Path) -> None:
     plt.close(figure)
 
 
-def _read(model: Path) -> list[tuple[np.ndarray, float, float, bool]]:
+def read_averages(model: Path) -> list[tuple[np.ndarray, float, float, bool]]:
     """Averages (h, w) of a _model.star with share, resolution and whether the rules keep them, largest share first."""
     kept = good_classes(model)
     table = read_star(model)["model_classes"]
