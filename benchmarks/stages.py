@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.micrographs import DIAMETER
+from drpnet.calibration import crowding
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
 from drpnet.cut import cut
@@ -118,13 +119,15 @@ def pick_in_stages(
         settings = replace(picker.model.detection, levels=picker.model.detection.minimum_level)
         peaks = find_peaks(enlarge(distance_map, frame.image.shape), frame.particle_diameter_px, settings)
         centres = frame.to_micrograph(peaks.centres)
-    with watch("patches"):
-        patches = torch.from_numpy(picker.patches(image, pixel_size, diameter, centres))[:, None]
-    with watch("classifier"), torch.inference_mode():
-        assert picker.classifier is not None
-        logits = torch.cat([picker.classifier(batch) for batch in patches.split(picker.batch_size)]).double().numpy()
+    logits = np.full(len(centres), np.nan)
+    if picker.classifier is not None:
+        with watch("patches"):
+            patches = torch.from_numpy(picker.patches(image, pixel_size, diameter, centres))[:, None]
+        with watch("classifier"), torch.inference_mode():
+            logits = torch.cat([picker.classifier(batch) for batch in patches.split(picker.batch_size)]).double().numpy()
     with watch("write"):
-        merit = picker.figure_of_merit(peaks.heights, logits)
+        crowded = crowding(peaks.heights, image.size * (pixel_size / diameter) ** 2)
+        merit = picker.figure_of_merit(peaks.heights, logits, crowded)
         order = np.argsort(-merit, kind="stable")
         scores = merit[order], peaks.heights[order], 1 / (1 + np.exp(-logits[order]))
         found = Candidates(centres[order], *scores)
@@ -137,9 +140,19 @@ def pick_in_stages(
 
 
 def floating_point_operations(network: nn.Module, shape: tuple[int, int]) -> float:
-    """Additions and multiplications of the convolutions of a network that keeps the size of an image of `shape` (h, w)."""
-    kernels = (layer.weight for layer in network.modules() if isinstance(layer, nn.Conv2d))
-    return 2.0 * sum(kernel.numel() for kernel in kernels) * shape[0] * shape[1]
+    """Additions and multiplications of the convolutions of a network for an image of `shape` (h, w)."""
+    total = 0
+
+    def count(layer: nn.Conv2d, _: object, output: torch.Tensor) -> None:
+        nonlocal total
+        total += 2 * layer.weight.numel() * output.shape[-2] * output.shape[-1]
+
+    hooks = [part.register_forward_hook(count) for part in network.modules() if isinstance(part, nn.Conv2d)]
+    with torch.inference_mode():
+        network(torch.zeros(1, 1, *shape))
+    for hook in hooks:
+        hook.remove()
+    return float(total)
 
 
 @torch.inference_mode()

@@ -25,7 +25,7 @@ def draw_averages(models: dict[str, Path], picture: Path) -> None:
     rows = {picker: read_averages(model) for picker, model in models.items()}
     columns = max(len(averages) for averages in rows.values())
     figure = plt.figure(figsize=(1.15 * columns, 1.75 * len(rows)), layout="constrained")
-    strips = np.atleast_1d(figure.subfigures(len(rows), 1))
+    strips = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
     for letter, strip, (picker, averages) in zip("CDEFGH", strips, rows.items(), strict=False):
         strip.suptitle(f"{letter}   {picker}", x=0.01, ha="left", fontsize=10)
         axes = strip.subplots(1, columns, squeeze=False)[0]
