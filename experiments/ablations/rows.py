@@ -54,8 +54,8 @@ ROWS = (
     Row("diameter_130", "size", "diameter 30 % too large", trains=""),
     Row("bright", "negative stain", "contrast inverted, said so", trains=""),
     Row("bright_unsaid", "negative stain", "contrast inverted, not said", trains=""),
-    Row("shipped_fcrn", "shipped weights", "first network of the shipped weights alone", trains=""),
-    Row("shipped_cascade", "shipped weights", "shipped weights", trains="", against=CASCADE),
+    Row("shipped_fcrn", "shipped weights", "first network of the shipped weights `cascade` alone", trains=""),
+    Row("shipped_cascade", "shipped weights", "shipped weights `cascade`", trains="", against=CASCADE),
     Row("no_classifier", "classifier", "without it (the first network alone)", trains="", against=CASCADE),
     Row("adapted", "classifier", "trained without labels on the test micrographs", trains="", against=CASCADE),
     *(
