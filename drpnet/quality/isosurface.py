@@ -144,7 +144,8 @@ def isosurface_figure(
     reach = 1.03 * max(reaches)
     for axis in axes.ravel():
         axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    figure.supxlabel(f"surfaces around {enclosed / 1000:,.0f} nm$^3$ each; from the side and along z", fontsize=7, color="0.35")
+    says = f"surfaces around {enclosed / 1000:,.0f} nm$^3$ each;", "from the side and along z"
+    figure.supxlabel(("\n" if columns == 1 else " ").join(says), fontsize=7, color="0.35")
     return figure
 
 
