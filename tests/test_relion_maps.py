@@ -77,6 +77,9 @@ def test_classes_are_chosen_by_share_and_resolution(tmp_path: Path):
     }
     write_star(tmp_path / "model.star", {"model_classes": table})
     assert good_classes(tmp_path / "model.star") == [1, 3], "the second is small, the fourth is coarse"
+    table["rlnEstimatedResolution"] = [10.0, 4.0, 14.0, 6.0]
+    write_star(tmp_path / "model.star", {"model_classes": table})
+    assert good_classes(tmp_path / "model.star") == [1, 3, 4], "the finest class is not the measure"
     particles = {"rlnImageName": [f"{i}@p.mrcs" for i in range(6)], "rlnClassNumber": [1, 2, 3, 4, 1, 3]}
     write_star(tmp_path / "data.star", {"optics": {"rlnOpticsGroup": [1]}, "particles": particles})
     assert keep(tmp_path / "data.star", [1, 3], tmp_path / "kept.star") == 4

@@ -11,7 +11,8 @@ from drpnet.io.star import numbers, read_star, write_star
 LEAST_SHARE = 0.25
 """A class is kept when it holds at least so much of an equal share of the particles ..."""
 WORST_RESOLUTION = 1.5
-"""... and its estimated resolution is at most so many times that of the best class."""
+"""... and its estimated resolution is at most so many times that of the largest class. (Not of the finest: that may be the edge
+of a carbon film, beside which every particle looks coarse.)"""
 
 
 def good_classes(model: Path) -> list[int]:
@@ -21,8 +22,8 @@ def good_classes(model: Path) -> list[int]:
         raise InputError(f"{model} has no table of classes; give the _model.star of a classification")
     share, resolution = numbers(model, table, "rlnClassDistribution"), resolutions(table)
     large = share >= LEAST_SHARE / len(share)
-    sharpest = resolution[large].min()
-    return [int(number) + 1 for number in np.flatnonzero(large & (resolution <= WORST_RESOLUTION * sharpest))]
+    usual = resolution[np.argmax(share)]
+    return [int(number) + 1 for number in np.flatnonzero(large & (resolution <= WORST_RESOLUTION * usual))]
 
 
 def resolutions(table: pd.DataFrame) -> np.ndarray:
