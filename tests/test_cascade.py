@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from scipy.special import expit
 from torch import nn
 
-from drpnet.cascade import Picker
+from drpnet.cascade import Picker, even_step
 from drpnet.config import DetectionConfig, PatchConfig, PreprocessConfig
 from drpnet.errors import InputError
 from drpnet.measures.matching import match_one_to_one
@@ -82,6 +82,15 @@ def test_a_network_without_a_halo_sees_the_whole_image():
     image = np.random.default_rng(0).normal(size=(90, 70)).astype(np.float32)
     found = Picker(Model(Whole()), tile=32).distance_map(image)
     np.testing.assert_allclose(found, image - image.mean(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "most"), [(521, 320), (641, 320), (320, 320), (31, 320), (301, 97), (340, 64), (100, 20)])
+def test_tiles_are_about_alike(size, most):
+    step = even_step(size, most)
+    assert 0 < step <= most and (step % 32 == 0 or step == most)
+    pieces = -(-size // step)
+    assert pieces <= -(-size // most) + 1
+    assert size - (pieces - 1) * step > (0 if most < 64 else step - 32 * pieces)
 
 
 def test_picks_do_not_depend_on_tile_and_batch():

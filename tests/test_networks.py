@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from drpnet.errors import InputError
-from drpnet.networks import FCRN, PatchClassifier, UNet
+from drpnet.networks import FCRN, PatchClassifier, UNet, channels_last
 
 RELEASED = {
     "kernels": [11, 7, 5, 3],
@@ -120,3 +120,23 @@ def test_nothing_beyond_the_unets_halo_changes_an_output_pixel(depth):
 def test_the_unet_needs_a_scale():
     with pytest.raises(InputError, match="network.depth is 0"):
         UNet(depth=0)
+
+
+@pytest.mark.parametrize("network", [FCRN(), PatchClassifier().eval(), UNet().eval()])
+def test_the_layout_changes_speed_alone(network):
+    """From the first convolution on, which has one input channel; what comes out is the same."""
+    x = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    layouts = []
+
+    def note(layer, inputs, output):
+        layouts.append(output.is_contiguous(memory_format=torch.channels_last))
+
+    with torch.inference_mode():
+        before = network(x)
+        channels_last(network)
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.register_forward_hook(note)
+        after = network(x)
+    assert layouts and all(layouts)
+    torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-5)

@@ -25,8 +25,8 @@ def main() -> None:
     try:
         result = {
             "entries": entries(arguments.topaz, arguments.real, arguments.out),
-            "finer": finer(arguments.topaz, arguments.real, arguments.out),
             "empty": empty(arguments.topaz, arguments.real / "particle_free", arguments.out),
+            "finer": finer(arguments.topaz, arguments.real, arguments.out),
             "made_with": made_with(arguments.out),
         }
     except InputError as error:
