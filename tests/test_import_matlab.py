@@ -259,4 +259,5 @@ def test_what_is_shipped_is_not_the_authors(published, tmp_path):
     for path in shipped_weights().values():
         ours = load_model(path)
         assert ours.fcrn is not None and "imported_from" not in str(ours.provenance)
-        assert not torch.equal(ours.fcrn.conv_1.weight, theirs.conv_1.weight)
+        for kernels in ours.fcrn.parameters():
+            assert not any(torch.equal(kernels, other) for other in theirs.parameters())

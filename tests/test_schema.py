@@ -15,7 +15,12 @@ def composed(repository, name, *overrides):
         return compose(name, overrides=list(overrides))
 
 
-OWN = {"relion_particles": ["dataset.star=Select/job012/particles.star", "dataset.particle_diameter=180"]}
+MINE = ["dataset.root=my_data", "dataset.particle_diameter=180"]
+OWN = {
+    "relion_particles": ["dataset.star=Select/job012/particles.star", "dataset.particle_diameter=180"],
+    "own": MINE,
+    "finetune": MINE,
+}
 """What only the user knows."""
 
 
