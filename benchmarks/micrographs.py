@@ -23,7 +23,8 @@ def main() -> None:
 def write_micrographs(folder: Path, size: int, count: int) -> None:
     """Simulate a micrograph (size, size) of float32 below `folder`; of `count` .mrc files all but one are links to it.
 
-    `folder`/1 has the first alone, `folder`/several all. A smaller micrograph has fewer particles in proportion.
+    `folder`/one has the first alone, `folder`/several all, `folder`/many five times as many. A smaller micrograph has fewer
+    particles in proportion.
     """
     parameters = SimulationParameters(
         structures=["trpv1"], particle_diameter=DIAMETER, micrographs=1, height=size, width=size, pixel_size=PIXEL_SIZE,
@@ -31,7 +32,7 @@ def write_micrographs(folder: Path, size: int, count: int) -> None:
         snr_range=[0.005, 0.005], carbon_probability=0.0, contamination_probability=0.0, seed=2019,
     )  # fmt: skip
     source = simulate_dataset(parameters, folder / "simulation") / "micrographs" / "simulated_0001.mrc"
-    for name, number in (("one", 1), ("several", count)):
+    for name, number in (("one", 1), ("several", count), ("many", 5 * count)):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir()
         for i in range(number):

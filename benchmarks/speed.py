@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--topaz", help="python of the environment that has topaz, or a command; else DRPnet alone")
     parser.add_argument("--size", type=int, default=3710, help="px along an edge of the micrograph")
-    parser.add_argument("--micrographs", type=int, default=4, help="how many `several` are")
+    parser.add_argument("--micrographs", type=int, default=4, help="for Topaz; DRPnet gets five times as many")
     parser.add_argument("--rounds", type=int, default=3, help="runs of which the median counts")
     parser.add_argument("--result", type=Path, default=HERE / "result.json")
     arguments = parser.parse_args()
@@ -51,16 +51,16 @@ def measured(folder: Path, size: int, count: int, rounds: int, topaz_program: st
     """The result: `programs` (ours and Topaz's), `stages`, `starts`, and what they were measured on."""
     words = topaz_words(topaz_program) if topaz_program else None
     answer("benchmarks.micrographs", folder, size, count)
-    folders = {1: folder / "one", count: folder / "several"}
+    folders = {1: folder / "one", count: folder / "several", 5 * count: folder / "many"}
 
     def pick(number: int) -> Cost:
         with tempfile.TemporaryDirectory(dir=folder) as out:
             return cost([*PICK, folders[number], "--out", f"{out}/picks", "--diameter", DIAMETER, "--device", "cpu"])
 
     pick(1)  # what is compiled at the first run is not of this micrograph
-    programs: dict[str, Any] = {"drpnet": one_and_several(pick, count, rounds)}
+    programs: dict[str, Any] = {"drpnet": one_and_several(pick, 5 * count, rounds)}  # beside our start few would drown
     if words:
-        programs["topaz"] = topaz(words, folders, rounds)
+        programs["topaz"] = topaz(words, {number: folders[number] for number in (1, count)}, rounds)
     return {
         "size": size,
         "rounds": rounds,

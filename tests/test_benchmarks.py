@@ -82,7 +82,7 @@ def test_operations_are_those_of_the_kernels():
 @pytest.mark.parametrize("weights", ["default", "cascade"])
 def test_the_stages_are_what_picking_does(tmp_path, weights):
     write_micrographs(tmp_path, 900, 3)
-    assert [len(list((tmp_path / name).glob("*.mrc"))) for name in ("one", "several")] == [1, 3]
+    assert [len(list((tmp_path / name).glob("*.mrc"))) for name in ("one", "several", "many")] == [1, 3, 15]
     picker = Picker(load_model(weights))
     stages: list[str] = []
 

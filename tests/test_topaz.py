@@ -1,5 +1,6 @@
 """Topaz as a peer: how it is called, what becomes of its coordinates, how its picks are scored."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from drpnet.io.picks import Candidates
 from experiments.topaz import __main__ as program
 from experiments.topaz.picking import View, enlarged, pick, view
 from experiments.topaz.programs import DETECTORS, LAUNCH, run, topaz_words, versions_of
-from experiments.topaz.scores import as_picked, count, numbers, thinned
+from experiments.topaz.scores import SEVEN, as_picked, count, numbers, thinned
+from experiments.topaz.tables import empty_lines, tables
 
 # Downsamples by taking every n-th pixel; its picks are one pixel of score 3 and one of -2 in the first micrograph.
 FAKE = """
+import json
 import sys
 from pathlib import Path
 import mrcfile
@@ -95,7 +98,7 @@ def test_picks_are_made_once_and_kept(two, tmp_path):
         np.testing.assert_array_equal(first.centres, again[detector]["May08_03.05.02"].centres)
         assert len(found[detector]["b"].centres) == 0
         assert [count(found[detector][path.stem]) for path in two] == [1, 0]
-    assert program.made_with(tmp_path)["out/s4"] == {
+    assert program.made_with(tmp_path, ["out"])["out/s4"] == {
         "command": "topaz preprocess -d -1 -s 4 -o s4 'micrographs/*.mrc'", "versions": None
     }  # fmt: skip
     other = tmp_path / "mics" / "c.mrc"
@@ -124,3 +127,31 @@ def test_picks_are_thinned_by_our_own_distance():
     assert radius == 10
     np.testing.assert_array_equal(fewer.centres, [[0, 11], [0, 23]])  # 11 px are less than 0.6 of 20, 12 are not
     np.testing.assert_array_equal(fewer.figure_of_merit, [3, 2])
+
+
+def test_parts_of_a_result_stand_beside_ours():
+    ours = json.loads((program.HERE.parent / "real10017" / "result.json").read_text())
+    row = {name: {"precision": 0.5, "f_measure": 0.25} for name in DETECTORS}
+    text = tables({"entries": {"empiar10028": row, SEVEN: row}}, ours)
+    assert "| empiar10028, resnet16 | 0.500 |  | 0.250 |" in text and "particle-free" not in text
+    assert f"{SEVEN}, Topaz's published picks" in text
+    for weights, part in ours["shipped"].items():
+        best = part["entries"]["empiar10028 x1"]["best_f_measure"]
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| empiar10028, DRPnet {weights} |")]
+        assert f" {best:.3f} " in line
+    empty = [{"micrograph": one["micrograph"], **{d: one["picks"] for d in DETECTORS}} for one in part["empty"]]
+    assert len(tables({"empty": empty}, ours).splitlines()) == 2 + 1 + 2 + len(empty) + 1
+
+
+def test_picks_on_empty_pictures_are_added_up():
+    counts = {"a": {"120": 1, "180": 2, "300": 3}, "b": {"120": 10, "180": 20, "300": 30}}
+    lines = empty_lines({"resnet16": counts, "DRPnet": counts})
+    assert lines[0].startswith("| particle-free picture | resnet16, 120 A | DRPnet, 120 A | resnet16, 180 A |")
+    assert lines[2] == "| a | 1 | 1 | 2 | 2 | 3 | 3 |" and lines[-1] == "| all | 11 | 11 | 22 | 22 | 33 | 33 |"
+
+
+def test_an_entry_is_added_to_the_result(two, tmp_path, monkeypatch):
+    result = {"entries": {"empiar10059": 1}, "made_with": {"empiar10059/s2": 2}}
+    monkeypatch.setattr(program, "entry", lambda *words: {words[-1]: "new"})
+    program.add(result, "empiar10028", "topaz", tmp_path, tmp_path / "out")
+    assert result == {"entries": {"empiar10059": 1, "empiar10028": "new"}, "made_with": {"empiar10059/s2": 2}}

@@ -26,20 +26,18 @@ SEVEN = "empiar10017, seven micrographs"
 """Those for which picks of Topaz were published, and which real10017's cross-validation tests."""
 
 
-def entries(topaz: str, real: Path, out: Path) -> dict[str, Any]:
-    """Rows of every entry by its name and then by detector."""
-    rows: dict[str, Any] = {}
-    for name in ENTRIES:
-        chosen, picked, facts = picks_of(topaz, real, out, name)
-        rows[name] = {"view": facts, **scores_of(picked, chosen, name)}
-        for detector in DETECTORS:
-            rows[name][detector]["recall_at_equal_count"] = recall_at_equal_count(picked[detector], real, name)
-        if name == "empiar10017":
-            stems = {stem for fold in FOLDS for stem in fold}
-            kept = [i for i, micrograph in enumerate(chosen) if micrograph.stem in stems]
-            some = {detector: [found[i] for i in kept] for detector, found in picked.items()}
-            rows[SEVEN] = scores_of(some, [chosen[i] for i in kept], name)
-    return rows
+def entry(topaz: str, real: Path, out: Path, name: str) -> dict[str, Any]:
+    """The rows of an entry by detector, and of EMPIAR-10017 those of its seven micrographs."""
+    chosen, picked, facts = picks_of(topaz, real, out, name)
+    row = {"view": facts, **scores_of(picked, chosen, name)}
+    for detector in DETECTORS:
+        row[detector]["recall_at_equal_count"] = recall_at_equal_count(picked[detector], real, name)
+    if name != "empiar10017":
+        return {name: row}
+    stems = {stem for fold in FOLDS for stem in fold}
+    kept = [i for i, micrograph in enumerate(chosen) if micrograph.stem in stems]
+    some = {detector: [found[i] for i in kept] for detector, found in picked.items()}
+    return {name: row, SEVEN: scores_of(some, [chosen[i] for i in kept], name)}
 
 
 def finer(topaz: str, real: Path, out: Path) -> dict[str, Any]:

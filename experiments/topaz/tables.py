@@ -12,26 +12,36 @@ HEAD = (
 
 
 def tables(result: dict[str, Any], drpnet: dict[str, Any]) -> str:
-    """The result as Markdown, with the rows of real10017's result beside it."""
+    """The parts that the result has as Markdown, with the rows of real10017's result beside them."""
+    shipped = drpnet["shipped"]
     lines = heading("entry, picker", *HEAD)
-    for name, row in result["entries"].items():
-        for detector in DETECTORS:
-            lines.append(as_line(f"{name}, {detector}", row[detector]))
-        ours = drpnet["shipped"]["entries"].get(f"{name} x1")
-        if ours:
-            lines.append(as_line(f"{name}, DRPnet shipped", ours))
-        elif name == SEVEN:
-            lines += seven_lines(drpnet["crossvalidation"])
-    lines += ["", *heading(f"about {FINER_PIXEL_SIZE:g} A a pixel", *HEAD)]
-    for name, row in result["finer"].items():
+    for name, row in result.get("entries", {}).items():
         lines += [as_line(f"{name}, {detector}", row[detector]) for detector in DETECTORS]
-    lines += ["", *heading("particle-free picture, picks", *(f"{d} A" for d in EMPTY_DIAMETERS))]
-    own = {row["micrograph"]: row["picks"] for row in drpnet["shipped"]["empty"]}
-    for row in [*result["empty"], total(result["empty"], own)]:
-        ours = row.get("drpnet") or own[row["micrograph"]]
-        cells = [f"{row['resnet16'][str(d)]} / {row['resnet8'][str(d)]} / {ours[str(d)]}" for d in EMPTY_DIAMETERS]
-        lines.append(f"| {row['micrograph']} | {' | '.join(cells)} |")
+        if name == SEVEN:
+            lines += seven_lines(drpnet["crossvalidation"])
+        else:
+            rows = {weights: part["entries"][f"{name} x1"] for weights, part in shipped.items()}
+            lines += [as_line(f"{name}, DRPnet {weights}", ours) for weights, ours in rows.items()]
+    if "finer" in result:
+        lines += ["", *heading(f"about {FINER_PIXEL_SIZE:g} A a pixel", *HEAD)]
+        for name, row in result["finer"].items():
+            lines += [as_line(f"{name}, {detector}", row[detector]) for detector in DETECTORS]
+    if "empty" in result:
+        pickers = {detector: {row["micrograph"]: row[detector] for row in result["empty"]} for detector in DETECTORS}
+        for weights, part in shipped.items():
+            pickers[f"DRPnet {weights}"] = {row["micrograph"]: row["picks"] for row in part["empty"]}
+        lines += ["", *empty_lines(pickers)]
     return "\n".join(lines)
+
+
+def empty_lines(pickers: dict[str, dict[str, dict[str, int]]]) -> list[str]:
+    """Picks on the particle-free pictures: counts by diameter, by picture, by picker; a row a picture, and one for all."""
+    lines = heading("particle-free picture", *(f"{name}, {d} A" for d in EMPTY_DIAMETERS for name in pickers))
+    for picture in next(iter(pickers.values())):
+        counts = [found[picture][str(d)] for d in EMPTY_DIAMETERS for found in pickers.values()]
+        lines.append(f"| {picture} | {' | '.join(map(str, counts))} |")
+    sums = [sum(row[str(d)] for row in found.values()) for d in EMPTY_DIAMETERS for found in pickers.values()]
+    return [*lines, f"| all | {' | '.join(map(str, sums))} |"]
 
 
 def heading(*cells: str) -> list[str]:
@@ -57,13 +67,3 @@ def seven_lines(crossvalidation: dict[str, Any]) -> list[str]:
         as_line(f"{SEVEN}, {name}", {**row["scores"], "tight_f_measure": row["tight"]["f_measure"]})
         for name, row in rows.items()
     ]
-
-
-def total(rows: list[dict[str, Any]], own: dict[str, dict[str, int]]) -> dict[str, Any]:
-    """All pictures together; `own` are DRPnet's counts by picture."""
-
-    def summed(counts: list[dict[str, int]]) -> dict[str, int]:
-        return {str(d): sum(one[str(d)] for one in counts) for d in EMPTY_DIAMETERS}
-
-    by_detector = {detector: summed([row[detector] for row in rows]) for detector in DETECTORS}
-    return {"micrograph": "all eight", **by_detector, "drpnet": summed([own[row["micrograph"]] for row in rows])}
