@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,5 +33,5 @@ def topaz(words: Sequence[str], folders: dict[int, Path], rounds: int) -> dict[s
 
         result = {"preprocess": one_and_several(preprocess, count, rounds)}
         for detector in DETECTORS:
-            result[detector] = one_and_several(lambda number: extract(detector, number), count, rounds)  # noqa: B023
+            result[detector] = one_and_several(partial(extract, detector), count, rounds)
     return result

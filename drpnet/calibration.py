@@ -6,6 +6,7 @@ where there are many, and a speck of dust where there are hardly any.
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 PRIOR_STRENGTH = 0.1
 GOOD, SOFTNESS = 0.25, 0.03
@@ -19,7 +20,7 @@ def crowding(heights: np.ndarray, area: float) -> float:
 
     Detection scores (n,) of all candidates of a micrograph, and its area in such squares.
     """
-    good = (1 / (1 + np.exp((GOOD - np.asarray(heights, float)) / SOFTNESS))).sum()
+    good = expit((np.asarray(heights, float) - GOOD) / SOFTNESS).sum()
     return float(np.log(good / area + LEAST))
 
 

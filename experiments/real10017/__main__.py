@@ -27,7 +27,7 @@ def main() -> None:
         result["crossvalidation"] = crossvalidate(arguments.real.resolve(), arguments.out.resolve(), arguments.stages)
     if arguments.only != "crossvalidation":
         name = Path(arguments.weights).stem
-        result.setdefault("shipped", {})[name] = shipped(arguments.real.resolve(), arguments.weights, None)
+        result.setdefault("shipped", {})[name] = shipped(arguments.real.resolve(), arguments.weights)
     write_json(result, arguments.result)
     print(tables(result))
 

@@ -20,7 +20,7 @@ EMPTY_DIAMETERS = (120, 180, 300)
 EMPTY_PIXEL_SIZE = 4.0
 
 
-def shipped(real: Path, weights: str, source: Path | None) -> dict[str, Any]:
+def shipped(real: Path, weights: str) -> dict[str, Any]:
     """Scores of the shipped weights at the default threshold and at their best one."""
     model = load_model(weights)
     rows = {}
@@ -42,7 +42,7 @@ def shipped(real: Path, weights: str, source: Path | None) -> dict[str, Any]:
                 "recall_at_equal_count": recall_at_equal_count(picked, real, name),
             }
         rows[f"{name} LoG"] = _log_row(real, name)
-    return {"weights": weights, "entries": rows, "empty": empty(model, source or real / "particle_free")}
+    return {"weights": weights, "entries": rows, "empty": empty(model, real / "particle_free")}
 
 
 def recall_at_equal_count(picked: list[Picked], real: Path, name: str) -> float:

@@ -28,16 +28,17 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--calibration", default="simulated_calibration", help="data set in conf/dataset")
     given = parser.parse_args()
-    data = open_dataset(train_settings(compose_config("train", ["model=unet", f"dataset={given.calibration}"])).dataset)
+    data = open_dataset(train_settings(compose_config("train", [f"dataset={given.calibration}"])).dataset)
     micrographs = [*data.train, *data.validation]
     model = calibrate(load_model(given.weights), micrographs, data.particle_diameter)
     picked = pick_all(model, micrographs, data.particle_diameter, "Scoring")
     found = score(picked, micrographs)
-    model.provenance["calibration"] = {
+    calibration = {
         "command": f"experiments.release_weights --calibration {given.calibration}", "commit": git_commit(), "epochs": "",
         "scores": {"validation": {key: found[key] for key in SCORES}},
     }  # fmt: skip
-    record = {part: {**facts, "command": without_paths(facts["command"])} for part, facts in model.provenance.items()}
+    parts = {**model.provenance, "calibration": calibration}
+    record = {part: {**facts, "command": without_paths(facts["command"])} for part, facts in parts.items()}
     model = replace(model, provenance=record)
     save_model(model, WEIGHTS / f"{DEFAULT}.safetensors")
     write_bytes(WEIGHTS / "README.md", card(model).encode())
