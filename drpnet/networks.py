@@ -73,7 +73,7 @@ class PatchClassifier(nn.Module):
 
 
 class UNet(nn.Module):
-    """The shipped first network, in place of the paper's FCRN, with a wide field of view: micrograph (n, 1, h, w) -> distance map (n, 1, h, w).
+    """The shipped first network, with a wide field of view: micrograph (n, 1, h, w) -> distance map (n, 1, h, w).
 
     Two 3x3 convolutions with batch normalisation at each of `depth + 1` scales, halved by max-pooling and enlarged
     bilinearly, features of the same scale joined (Ronneberger et al. 2015). About as many operations as the FCRN at the
