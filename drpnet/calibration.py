@@ -27,23 +27,22 @@ def crowding(heights: np.ndarray, area: float) -> float:
 def fit_logistic(features: np.ndarray, is_true: np.ndarray) -> tuple[float, ...]:
     """Coefficients (intercept, slopes...) of P(true) = 1 / (1 + exp(-(c0 + features @ c))), slopes not negative.
 
-    features (n, k), is_true (n,) bool. Maximum likelihood with a weak normal prior, which keeps separable data finite. A
-    higher score never means a worse candidate, so negative slopes are not allowed.
+    features (n, k), is_true (n,) from 0 to 1: between where nobody is sure. Maximum likelihood with a weak normal prior,
+    which keeps separable data finite. A higher score never means a worse candidate, so negative slopes are not allowed.
     """
     features = np.asarray(features, float)
     spread = features.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     centre = features.mean(axis=0)
     scaled = (features - centre) / spread
-    signs = np.where(is_true, 1.0, -1.0)
-
-    prior = PRIOR_STRENGTH / len(signs)
+    truth = np.asarray(is_true, float)
+    prior = PRIOR_STRENGTH / len(truth)
 
     def loss(c: np.ndarray) -> tuple[float, np.ndarray]:
-        margin = signs * (c[0] + scaled @ c[1:])
-        weight = -signs / (1 + np.exp(np.clip(margin, -500, 500))) / len(signs)
+        logit = c[0] + scaled @ c[1:]
+        weight = (expit(logit) - truth) / len(truth)
         gradient = np.concatenate([[weight.sum()], scaled.T @ weight]) + 2 * prior * c
-        return float(np.logaddexp(0, -margin).mean() + prior * c @ c), gradient
+        return float((np.logaddexp(0, logit) - truth * logit).mean() + prior * c @ c), gradient
 
     bounds = [(None, None)] + [(0, None)] * features.shape[1]
     fitted = minimize(loss, np.zeros(1 + features.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x

@@ -81,7 +81,6 @@ def start_from(weights: str, stage: str, network: nn.Module) -> None:
         ) from None
 
 
-
 def check_checkpoint(path: str, module: LightningModule) -> None:
     """Raise InputError for a file that is no checkpoint, or one of another network."""
     try:

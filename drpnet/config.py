@@ -226,6 +226,8 @@ class DatasetConfig:
     """Instead of these two: a particles .star of RELION below the root, which names its micrographs; refined centres."""
     coordinates_upside_down: bool = False
     """The labels count rows from the last one of the .mrc, as CryoPPP's .csv does."""
+    incomplete: bool = False
+    """Many particles have no label: training leaves out the places where the network it starts from sees one."""
     unpaired: str = "error"
     """Micrographs without labels and labels without a micrograph: `error` (an incomplete data set), or `leave_out`."""
     train: list[str] = field(default_factory=list)

@@ -17,6 +17,7 @@ from drpnet.mining import mine_samples
 from drpnet.model import Model
 from drpnet.preprocess import Frame, network_frame, preprocess
 from drpnet.samples import Augmentation, DistanceMapPatches, EpochSampler, LabelledPatches, OnceSampler
+from drpnet.targets import leave_out
 
 log = logging.getLogger(__name__)
 Target = Callable[[tuple[int, int], np.ndarray, float], np.ndarray]
@@ -31,18 +32,19 @@ class WholeFrames(Dataset):
     tensors are float32: Apple's devices know no float64.
     """
 
-    def __init__(self, frames: Sequence[Frame], centres: Sequence[np.ndarray], target: Target):
-        """Frames with the particle centres (n, 2) of their micrographs, in the micrograph's pixels."""
-        self.frames, self.centres, self.target = frames, centres, target
+    def __init__(self, frames: Sequence[Frame], micrographs: Sequence[LabelledMicrograph], target: Target):
+        """Frames with the micrographs whose they are, for their particle centres."""
+        self.frames, self.micrographs, self.target = frames, micrographs, target
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def __getitem__(self, key: tuple[int, bool]) -> ValidationItem:
         index, counts = key
-        frame, centres = self.frames[index], self.centres[index]
+        frame, centres, doubtful = self.frames[index], self.micrographs[index].centres, self.micrographs[index].doubtful
         seen = network_frame(frame)
         target = self.target(seen.image.shape, seen.from_micrograph(centres), seen.particle_diameter_px)
+        target = leave_out(target, seen.from_micrograph(doubtful), seen.particle_diameter_px / 2)
         return (
             torch.from_numpy(seen.image)[None],
             torch.from_numpy(np.asarray(target, np.float32))[None],
@@ -77,8 +79,8 @@ class DistanceMapDataModule(pl.LightningDataModule):
         self.train_set: DistanceMapPatches | None = None
         self.val_set: WholeFrames | None = None
 
-    def _frames(self, micrographs: Sequence[LabelledMicrograph], name: str) -> tuple[list[Frame], list[np.ndarray]]:
-        frames, centres = [], []
+    def _frames(self, micrographs: Sequence[LabelledMicrograph], name: str) -> list[Frame]:
+        frames = []
         for micrograph in track(micrographs, f"Preprocessing {name} micrographs", transient=True):
             image, pixel_size = micrograph.read()
             try:
@@ -87,19 +89,20 @@ class DistanceMapDataModule(pl.LightningDataModule):
             except InputError as error:
                 raise InputError(f"{micrograph.path}: {error}") from None
             frames.append(frame)
-            centres.append(micrograph.centres)
-        return frames, centres
+        return frames
 
     def setup(self, stage: str | None = None) -> None:
         """Read and preprocess the micrographs once; the frames stay in memory."""
         if self.train_set is not None:
             return
-        self.val_set = WholeFrames(*self._frames(self.data.validation, "validation"), self.target)
-        frames, centres = self._frames(self.data.train, "training")
-        seen = [network_frame(frame) for frame in frames]
+        whole = self._frames(self.data.validation, "validation")
+        self.val_set = WholeFrames(whole, self.data.validation, self.target)
+        seen = [network_frame(frame) for frame in self._frames(self.data.train, "training")]
+        of = list(zip(seen, self.data.train, strict=True))
         self.train_set = DistanceMapPatches(
             seen,
-            [frame.from_micrograph(points) for frame, points in zip(seen, centres, strict=True)],
+            [frame.from_micrograph(micrograph.centres) for frame, micrograph in of],
+            doubtful=[frame.from_micrograph(micrograph.doubtful) for frame, micrograph in of],
             target=self.target,
             size=self.patch_size,
             background_share=self.background_share,

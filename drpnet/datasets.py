@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,10 @@ class LabelledMicrograph:
     """The folder, where another micrograph of the data set has the same file name."""
     particle_diameter: float | None = None
     """In Angstrom, where it is not the data set's: this micrograph was joined to it from another."""
+    doubtful: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    """Places (n, 2) that may hold particles without a label: see `drpnet.unlabelled`."""
+    doubt: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """How probable it is (n,) that they do."""
 
     @property
     def stem(self) -> str:

@@ -92,16 +92,21 @@ class FCRNModule(_Trained):
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """The loss of a batch of patches."""
-        loss = self.loss(self(batch[0]), batch[1])
+        loss = self._loss(self(batch[0]), batch[1])
         self.log("train_loss", loss, prog_bar=True, on_step=False, on_epoch=True, sync_dist=True)
         return loss
+
+    def _loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The loss where the target is known, which is not NaN."""
+        known = ~target.isnan()
+        return self.loss(output, target) if known.all() else self.loss(output[known], target[known])
 
     def validation_step(self, batch: ValidationItem, _: int) -> None:
         """Loss and matched peaks of one whole micrograph."""
         image, target, shape, centres, diameter, counts = batch
         output = self(image[None])
         if counts:
-            self.mean_loss.update(self.loss(output, target[None]))
+            self.mean_loss.update(self._loss(output, target[None]))
             distance_map = enlarge(output[0, 0].float().cpu().numpy(), tuple(shape))
             peaks = find_peaks(distance_map, diameter, self.detection)
             self.f_measure.update(peaks.centres / diameter, centres / diameter, peaks.heights)

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from drpnet.patches import patch_corners
 from drpnet.preprocess import Frame, rescale, standardise
+from drpnet.targets import leave_out
 
 _KNOTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.71)
 """Spatial frequencies (cycles per frame px) between which the gain of a look is interpolated."""
@@ -129,10 +130,11 @@ class OnceSampler(DistributedSampler):
 
 
 class _Shown(NamedTuple):
-    """A frame as an epoch sees it: image and target (h, w), centres (n, 2)."""
+    """A frame as an epoch sees it: image and target (h, w), centres and doubtful places (n, 2)."""
 
     image: np.ndarray
     centres: np.ndarray
+    doubtful: np.ndarray
     target: np.ndarray
 
 
@@ -140,7 +142,7 @@ class DistanceMapPatches(Dataset):
     """Patches of frames around particle centres (and a share of random places) with their distance maps.
 
     Items are addressed by (epoch, index); what is drawn depends on (seed, epoch, index) alone. Each is a pair of tensors
-    (1, s, s).
+    (1, s, s). The map is NaN around doubtful places, about which nothing is known.
     """
 
     def __init__(
@@ -153,10 +155,12 @@ class DistanceMapPatches(Dataset):
         patches: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        doubtful: Sequence[np.ndarray] | None = None,
     ):
         """Frames with their particle centres (n, 2) in frame pixels; `patches` an epoch (0: one a particle, as the paper)."""
         self.frames, self.target = frames, target
-        self.shown = [self._shown(frame, points) for frame, points in zip(frames, centres, strict=True)]
+        doubtful = doubtful or [np.zeros((0, 2))] * len(frames)
+        self.shown = [self._shown(*one) for one in zip(frames, centres, doubtful, strict=True)]
         self.plain, self.seen_epoch = self.shown, -1
         for frame in frames:
             patch_corners(np.zeros((1, 2)), size, frame.image.shape)  # raises for images smaller than a patch
@@ -193,9 +197,9 @@ class DistanceMapPatches(Dataset):
             torch.from_numpy(np.ascontiguousarray(truth, np.float32))[None],
         )
 
-    def _shown(self, frame: Frame, centres: np.ndarray) -> _Shown:
+    def _shown(self, frame: Frame, centres: np.ndarray, doubtful: np.ndarray) -> _Shown:
         target = self.target(frame.image.shape, centres, frame.particle_diameter_px)
-        return _Shown(frame.image, centres, target)
+        return _Shown(frame.image, centres, doubtful, leave_out(target, doubtful, frame.particle_diameter_px / 2))
 
     def _look(self, epoch: int) -> None:
         """The frames of this epoch; a frame's look depends on (seed, epoch, its number) alone."""
@@ -208,7 +212,8 @@ class DistanceMapPatches(Dataset):
             if look.size:
                 image, scale = look.resize(rng, frame.image)
                 seen = replace(frame, image=look.vary(rng, image), scale=scale)
-                self.shown.append(self._shown(seen, seen.from_micrograph(plain.centres)))
+                places = (seen.from_micrograph(points) for points in (plain.centres, plain.doubtful))
+                self.shown.append(self._shown(seen, *places))
             else:
                 self.shown.append(plain._replace(image=look.vary(rng, frame.image)))
         self.seen_epoch = epoch

@@ -53,13 +53,18 @@ def score(picked: Sequence[Picked], micrographs: Sequence[LabelledMicrograph]) -
 
 
 def calibrate(model: Model, micrographs: Sequence[LabelledMicrograph], diameter: float) -> Model:
-    """The model with its figure of merit fitted on labelled micrographs, with and without the classifier."""
+    """The model with its figure of merit fitted on labelled micrographs, with and without the classifier.
+
+    A candidate at a doubtful place counts as true as far as it is probable.
+    """
     picker, features, is_true = Picker(model), [], []
     for micrograph in track(micrographs, "Calibrating the figure of merit", transient=True):
         image, pixel_size = micrograph.read()
         found = picker.pick(image, pixel_size, diameter)
-        hit = np.zeros(len(found.centres), bool)
-        hit[match_one_to_one(found.centres, micrograph.centres, diameter / pixel_size / 2).pick_index] = True
+        radius, hit = diameter / pixel_size / 2, np.zeros(len(found.centres))
+        doubted = match_one_to_one(found.centres, micrograph.doubtful, radius)
+        hit[doubted.pick_index] = micrograph.doubt[doubted.truth_index]
+        hit[match_one_to_one(found.centres, micrograph.centres, radius).pick_index] = 1
         crowded = crowding(found.detection_score, image.size * (pixel_size / diameter) ** 2)
         probability = np.clip(found.classifier_score, 1e-9, 1 - 1e-9)
         logits = np.log(probability / (1 - probability))

@@ -40,6 +40,11 @@ def cone_map(shape: tuple[int, int], centres: np.ndarray, radius: float) -> np.n
     return (1.0 - np.sqrt(nearest) / radius).astype(np.float32)
 
 
+def leave_out(target: np.ndarray, places: np.ndarray, radius: float) -> np.ndarray:
+    """The map (h, w) with NaN, which no loss counts, within `radius` px of the places (n, 2) where it is 0."""
+    return np.where(disc_mask(target.shape, places, radius) & (target == 0), np.float32(np.nan), target)
+
+
 def _windows(shape: tuple[int, int], centres: np.ndarray, radius: float):
     """For every centre, the slices of the image around it and the squared distances inside them."""
     reach = int(np.ceil(radius))

@@ -31,6 +31,7 @@ from drpnet.progress import counted
 from drpnet.provenance import provenance, versions
 from drpnet.schema import TrainSettings, clear_errors, train_settings
 from drpnet.scoring import calibrate, pick_all, score
+from drpnet.unlabelled import with_doubtful
 
 log = logging.getLogger(__name__)
 # advertisements and hints for other data than ours; what matters of the devices is said by us
@@ -67,6 +68,10 @@ def train(config: DictConfig, folder: Path) -> float:
         with counted("Simulating micrographs") as progress:
             facts = [one for one in (settings.dataset, settings.also) if one is not None]
             sets = [open_dataset(one, progress) for one in facts]
+        if settings.stage == "fcrn":
+            weights = settings.initial_weights
+            pairs = zip(facts, sets, strict=True)
+            sets = [with_doubtful(found, weights) if one.incomplete else found for one, found in pairs]
         data = reduce(joined, sets)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         log.info(

@@ -16,7 +16,7 @@ LAYERS: list[list[str]] = [
         "frames", "simulation", "reconstruction",
     ],
     ["networks", "model", "cascade", "mining", "metrics"],
-    ["samples", "datasets", "datamodules", "modules", "checkpoints"],
+    ["samples", "datasets", "unlabelled", "datamodules", "modules", "checkpoints"],
     [
         "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "convert",
         "evaluation", "quality", "maps", "doctor", "overlay", "picking", "pick_many", "report", "scoring", "figures",

@@ -12,7 +12,9 @@ from drpnet.scoring import calibrate, pick_all, score
 
 
 def micrograph(stem, centres, image=None):
-    return SimpleNamespace(stem=stem, centres=np.asarray(centres, float).reshape(-1, 2), read=lambda: (image, 2.0))
+    found = np.asarray(centres, float).reshape(-1, 2)
+    doubts = {"doubtful": np.zeros((0, 2)), "doubt": np.zeros(0)}
+    return SimpleNamespace(stem=stem, centres=found, **doubts, read=lambda: (image, 2.0))
 
 
 def candidates(centres, merit):
@@ -106,6 +108,6 @@ def test_calibration_makes_the_figure_of_merit_a_probability(labelled, classifie
 
 def test_one_sided_candidates_leave_the_figure_of_merit_as_it_was(labelled, caplog):
     model = Model(DarkSpots())
-    empty = [SimpleNamespace(stem=m.stem, centres=np.empty((0, 2)), read=m.read) for m in labelled]
+    empty = [micrograph(m.stem, [], m.read()[0]) for m in labelled]
     assert calibrate(model, empty, 80.0) is model
     assert "stays uncalibrated" in caplog.text
