@@ -1,0 +1,1 @@
+"""How far each network sees, and how far its picks lie beside the particles' true centres."""
