@@ -45,7 +45,7 @@ def complaint(error: BaseException, known: Sequence[str]) -> str:
 
 
 def unreadable(error: Exception) -> str | None:
-    """One line for a YAML file that Hydra could not read; None for an error that comes from elsewhere."""
+    """One line for a YAML file or a choice that Hydra could not read; None for an error that comes from elsewhere."""
     if isinstance(error, YAMLError):
         place, problem = "a YAML file of the configuration", one_line(error)
         if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
@@ -59,6 +59,11 @@ def unreadable(error: Exception) -> str | None:
         for frame, _ in traceback.walk_tb(error.__traceback__):
             if frame.f_code.co_name == "load_config" and "full_path" in frame.f_locals:
                 return f"{frame.f_locals['full_path']} is not UTF-8 text ({error.reason}); save it as UTF-8"
+    if str(error).startswith("Config group override"):
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if "override" in frame.f_locals and "repo" in frame.f_locals:
+                given = frame.f_locals["override"]
+                return f"{given.input_line}: this chooses a file, by its name; to choose none, write ~{given.get_key_element()}"
     if invalid := re.match(r"Invalid defaults list in '([^']+)', (.*)", str(error)):
         return f"{invalid[1]}.yaml: {invalid[2]}; write `defaults:` and below it lines like `- override /dataset: NAME`"
     return None

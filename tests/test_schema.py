@@ -145,6 +145,12 @@ def test_an_unknown_experiment_shows_which_there_are(repository, tmp_path):
         composed(repository, "train", f"hydra.searchpath=[file://{tmp_path}]", "experiment=mone")
 
 
+def test_a_choice_of_nothing_says_how_to_take_it_away(repository):
+    with pytest.raises(InputError, match="^dataset@also=null: .* write ~dataset@also$"):
+        composed(repository, "train", "experiment=general_model", "dataset@also=null")
+    assert composed(repository, "train", "experiment=general_model", "~dataset@also").also is None
+
+
 def test_errors_that_are_no_files_of_the_configuration_pass():
     for error in (ValueError("Invalid number"), UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid start byte")):
         with pytest.raises(type(error)), clear_errors():

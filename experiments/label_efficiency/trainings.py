@@ -1,6 +1,6 @@
 """The shipped network tuned by a plan's labels, as a user would do it, and judged on micrographs it has not seen."""
 
-import subprocess
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from drpnet.model import load_model
 from drpnet.scoring import Picked, pick_all
 from experiments.label_efficiency.plans import Plan, dealt, lay_out
 from experiments.real10017.data import ENTRIES, micrographs, scored
+from experiments.topaz.programs import run
 
 WAYS = ("incomplete", "background")
 """What becomes of particles without a label: `dataset.incomplete=true`, or they count as background."""
@@ -27,17 +28,16 @@ def tuned(plan: Plan, way: str, real: Path, out: Path) -> dict[str, Any]:
     lay_out(train, folder / "data")
     weights, start = folder / way / "weights.safetensors", time.monotonic()
     if not weights.is_file():
-        command = [
+        run([
             sys.executable, "train.py", "experiment=finetune", f"dataset.root={folder / 'data'}",
             f"dataset.particle_diameter={ENTRIES[plan.entry].diameter:g}", f"seed={plan.seed}",
             f"dataset.incomplete={str(way == 'incomplete').lower()}", f"hydra.run.dir={folder / way}",
-            "trainer.enable_progress_bar=false",
-        ]  # fmt: skip
-        with (folder / f"{way}.log").open("w") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
+        ])  # fmt: skip
         write_json({"seconds": time.monotonic() - start}, folder / way / "seconds.json")
     labels = sum(len(one.centres) for one in train)
-    return {**asdict(plan), "used": labels, "way": way, **judged(load_model(weights), test, plan.entry)}
+    seconds = json.loads((folder / way / "seconds.json").read_text())["seconds"]
+    scores = judged(load_model(weights), test, plan.entry)
+    return {**asdict(plan), "used": labels, "way": way, "seconds": seconds, **scores}
 
 
 def untrained(plan: Plan, real: Path) -> dict[str, Any]:
