@@ -24,6 +24,8 @@ from drpnet.io.regular import require_no_pipe
 if TYPE_CHECKING:
     import pandas as pd
 
+_ROWS = 65_536
+"""Rows of a loop that are turned into text at a time."""
 # Columns of names, not numbers: "001" must not become 1.0.
 _NAMES = re.compile(r"(Name|NameNoDW|File|Metadata|MicrographCoordinates|ReferenceImage|CtfImage)$")
 
@@ -101,19 +103,34 @@ def write_star(path: Path, blocks: Mapping[str, pd.DataFrame | Mapping[str, Any]
     InputError for a name with a quote or a line break in it.
     """
     version = "# version 30001\n\n" if "optics" in blocks else ""  # RELION takes a file for 3.0 without it
-    text = "".join(f"{version}data_{name}\n\n{_body(block)}\n\n" for name, block in blocks.items())
-    with whole_file(path) as temporary:
-        temporary.write_text("\n" + text, encoding="utf-8")
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write("\n")
+        for name, block in blocks.items():
+            file.write(f"{version}data_{name}\n\n")
+            file.writelines(_body(block))
+            file.write("\n\n")
 
 
-def _body(block: pd.DataFrame | Mapping[str, Any]) -> str:
-    """The lines of a loop, or of pairs where the values are single ones."""
+def _body(block: pd.DataFrame | Mapping[str, Any]) -> Iterator[str]:
+    """The lines of a loop, some thousands at a time, or of pairs where the values are single ones."""
     columns = {label: block[label] for label in block}
     if all(np.ndim(column) == 0 for column in columns.values()):
-        return "".join(f"_{label}\t\t\t{_word(value)}\n" for label, value in columns.items())
-    words = [[_word(value) for value in np.asarray(column).tolist()] for column in columns.values()]
-    header = "".join(f"_{label} #{i}\n" for i, label in enumerate(columns, 1))
-    return f"loop_\n{header}" + "".join("\t".join(row) + "\n" for row in zip(*words, strict=True))
+        yield from (f"_{label}\t\t\t{_word(value)}\n" for label, value in columns.items())
+        return
+    yield "loop_\n" + "".join(f"_{label} #{i}\n" for i, label in enumerate(columns, 1))
+    values = [np.asarray(column) for column in columns.values()]
+    for first in range(0, max(map(len, values)), _ROWS):
+        words = [_words(column[first : first + _ROWS]) for column in values]
+        yield "".join("\t".join(row) + "\n" for row in zip(*words, strict=True))
+
+
+def _words(column: np.ndarray) -> list[str]:
+    """Every value as it stands in the file; a name that comes again and again is looked at once."""
+    values = column.tolist()
+    if all(isinstance(value, str) for value in values):
+        known = {value: _word(value) for value in set(values)}
+        return [known[value] for value in values]
+    return [_word(value) for value in values]
 
 
 def numbers(path: Path, table: pd.DataFrame, label: str) -> np.ndarray:

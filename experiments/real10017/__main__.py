@@ -18,18 +18,27 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=Path("data/real"), help="the laid-out micrographs")
     parser.add_argument("--out", type=Path, default=Path("outputs/real10017"), help="run folders of the folds")
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
-    parser.add_argument("--weights", default="default", help="shipped name, or a .safetensors file from train.py")
+    parser.add_argument("--weights", default="default", help="shipped name, or a .safetensors file; named by its stem")
     parser.add_argument("--only", choices=("crossvalidation", "shipped"))
     parser.add_argument("--result", type=Path, default=HERE / "result.json")
     arguments = parser.parse_args()
     result: dict[str, Any] = json.loads(arguments.result.read_text()) if arguments.result.is_file() else {}
     if arguments.only != "shipped":
-        result["crossvalidation"] = crossvalidate(arguments.real.resolve(), arguments.out.resolve(), arguments.stages)
+        found = crossvalidate(arguments.real.resolve(), arguments.out.resolve(), arguments.stages)
+        result["crossvalidation"] = joined(result.get("crossvalidation"), found)
     if arguments.only != "crossvalidation":
         name = Path(arguments.weights).stem
         result.setdefault("shipped", {})[name] = shipped(arguments.real.resolve(), arguments.weights)
     write_json(result, arguments.result)
     print(tables(result))
+
+
+def joined(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]:
+    """A cross-validation with what it had of other stages before."""
+    if before is None:
+        return now
+    folds = [{**old, **new} for old, new in zip(before["folds"], now["folds"], strict=True)]
+    return {"folds": folds, "pooled": {**before["pooled"], **now["pooled"]}, "peers": now["peers"]}
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -39,7 +48,7 @@ def tables(result: dict[str, Any]) -> str:
         part = result["crossvalidation"]
         lines += ["| seven micrographs, 54 px | P | R | F | F with the border band | F at 0.2 D |"]
         lines += ["|---|---|---|---|---|---|"]
-        names = {"fcrn": "DRPnet, FCRN alone", "classifier": "DRPnet, cascade"}
+        names = {"fcrn": "DRPnet, FCRN alone", "classifier": "DRPnet, cascade", "unet": "DRPnet, U-Net from simulations"}
         rows = [(names[key], value) for key, value in part["pooled"].items()] + list(part["peers"].items())
         for name, row in rows:
             s = row["scores"]

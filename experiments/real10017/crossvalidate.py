@@ -18,7 +18,11 @@ FOLDS = (
     ("Falcon_2012_06_12-15_43_48_0", "Falcon_2012_06_12-15_53_09_0"),
     ("Falcon_2012_06_12-16_44_07_0",),
 )
-STAGES = ("fcrn", "classifier")
+STAGES = ("fcrn", "classifier", "unet")
+LEFT_OUT = Path(__file__).with_name("left_out.safetensors")
+"""A U-Net trained on simulations without beta-galactosidase and on no real micrograph; the stage `unet` goes on from it."""
+LONGER = ("trainer.max_epochs=8", "datamodule.patches_per_epoch=1000", "dataset.incomplete=true")
+"""Of the tuning: nine micrographs are more than a few, and their edges have no labels."""
 VALIDATION = ("Falcon_2012_06_12-16_55_40_0",)
 """One of the three micrographs without peers' picks; the other two are always for training."""
 
@@ -50,13 +54,16 @@ def _train(stage: str, test: tuple[str, ...], real: Path, folder: Path) -> Path:
     """Run train.py as a user would; a fold that is finished is not trained again."""
     weights = folder / "weights.safetensors"
     if not weights.is_file():
+        experiment = "finetune" if stage == "unet" else f"real10017_{stage}"
         command = [
-            sys.executable, "train.py", f"experiment=real10017_{stage}", f"dataset.root={real / 'empiar10017'}",
+            sys.executable, "train.py", f"experiment={experiment}", "dataset=real10017", f"dataset.root={real / 'empiar10017'}",
             f"dataset.test=[{','.join(test)}]", f"dataset.validation=[{','.join(VALIDATION)}]",
             f"hydra.run.dir={folder}",
         ]  # fmt: skip
         if stage == "classifier":
             command.append(f"fcrn_weights={folder.parent / 'fcrn' / 'weights.safetensors'}")
+        if stage == "unet":
+            command += [f"initial_weights={LEFT_OUT}", *LONGER]
         subprocess.run(command, check=True)
     return weights
 

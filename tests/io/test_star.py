@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -233,3 +235,24 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_star(path, {"": pd.DataFrame({"a": [1]})})
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_long_table_is_never_whole_in_memory_as_text(tmp_path):
+    count = 300_000
+    table = {"rlnMicrographName": np.repeat(np.array(["a.mrc"], object), count), "rlnCoordinateX": np.arange(count) / 8}
+    tracemalloc.start()
+    try:
+        write_star(tmp_path / "long.star", {"particles": table})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 60 * count  # the words alone of two columns take twice that
+    lines = (tmp_path / "long.star").read_text().splitlines()
+    assert [line for line in lines if line.startswith("a.mrc")] == [f"a.mrc\t{i / 8:.9g}" for i in range(count)]
+
+
+def test_columns_of_different_lengths_leave_no_file(tmp_path):
+    for lengths in ((3, 2), (65_536, 65_537)):
+        with pytest.raises(ValueError):
+            write_star(tmp_path / "x.star", {"": {name: np.zeros(n) for name, n in zip("ab", lengths, strict=True)}})
+    assert list(tmp_path.iterdir()) == []
