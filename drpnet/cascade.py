@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from drpnet.calibration import crowding
 from drpnet.config import PreprocessConfig
@@ -51,7 +52,7 @@ class Picker:
         area = image.size * (pixel_size / particle_diameter) ** 2
         merit = self.figure_of_merit(detection.peaks.heights, logits, crowding(detection.peaks.heights, area))
         order = np.argsort(-merit, kind="stable")
-        probability = 1 / (1 + np.exp(-logits))
+        probability = expit(logits)
         return Candidates(centres[order], merit[order], detection.peaks.heights[order], probability[order])
 
     def detect(
@@ -104,9 +105,9 @@ class Picker:
         calibration = self.model.calibration
         if self.classifier is None:
             intercept, slope = calibration.detector
-            return 1 / (1 + np.exp(-(intercept + calibration.crowding[0] * crowded + slope * heights)))
+            return expit(intercept + calibration.crowding[0] * crowded + slope * heights)
         intercept, slope, weight = calibration.cascade
-        return 1 / (1 + np.exp(-(intercept + calibration.crowding[1] * crowded + slope * heights + weight * logits)))
+        return expit(intercept + calibration.crowding[1] * crowded + slope * heights + weight * logits)
 
 
 def even_step(size: int, most: int, unit: int = 32) -> int:

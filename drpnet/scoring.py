@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from drpnet.calibration import crowding, fit_logistic
+from drpnet.calibration import ENOUGH, crowding, fit_logistic
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
 from drpnet.datasets import LabelledMicrograph
@@ -55,7 +55,8 @@ def score(picked: Sequence[Picked], micrographs: Sequence[LabelledMicrograph]) -
 def calibrate(model: Model, micrographs: Sequence[LabelledMicrograph], diameter: float) -> Model:
     """The model with its figure of merit fitted on labelled micrographs, with and without the classifier.
 
-    A candidate at a doubtful place counts as true as far as it is probable.
+    A candidate at a doubtful place counts as true as far as it is probable. From few micrographs what crowding says is not
+    learnt: it stays as the model has it.
     """
     picker, features, is_true = Picker(model), [], []
     for micrograph in track(micrographs, "Calibrating the figure of merit", transient=True):
@@ -74,9 +75,17 @@ def calibrate(model: Model, micrographs: Sequence[LabelledMicrograph], diameter:
     if not 0 < labels.sum() < len(labels):
         log.warning("the figure of merit stays uncalibrated: %d of %d candidates are true", labels.sum(), len(labels))
         return model
-    intercept, slope, alone = fit_logistic(table[:, :2], labels)
-    detector, cascade, together = (intercept, slope), (intercept, slope, 0.0), alone
+    *detector, alone = _fitted(table[:, :2], labels, model.calibration.crowding[0], len(micrographs))
+    cascade, together = [*detector, 0.0], alone
     if model.classifier is not None:
-        intercept, slope, together, weight = fit_logistic(table, labels)
-        cascade = (intercept, slope, weight)
-    return replace(model, calibration=Calibration(detector, cascade, (alone, together)))
+        *cascade, together = _fitted(table, labels, model.calibration.crowding[1], len(micrographs))
+    return replace(model, calibration=Calibration(tuple(detector), tuple(cascade), (alone, together)))
+
+
+def _fitted(table: np.ndarray, labels: np.ndarray, crowding_slope: float, micrographs: int) -> tuple[float, ...]:
+    """Intercept, slopes of the columns of scores (n, k) but the second, which is crowding, and at the end that one's."""
+    if micrographs < ENOUGH:
+        scores = np.delete(table, 1, axis=1)
+        return (*fit_logistic(scores, labels, crowding_slope * table[:, 1]), crowding_slope)
+    intercept, slope, crowded, *others = fit_logistic(table, labels)
+    return (intercept, slope, *others, crowded)

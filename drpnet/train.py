@@ -167,6 +167,8 @@ def _fcrn_stage(config: DictConfig, settings: TrainSettings, network: nn.Module)
     """The first network: an empty model with this run's settings, and patches with their distance maps."""
     module = instantiate(config.module)(network=network, detection=settings.detection)
     start = Model(None, None, settings.preprocess, settings.detection, settings.patches)
+    if settings.initial_weights is not None:  # what a few micrographs cannot tell of the figure of merit stays as it is
+        start = replace(start, calibration=load_model(settings.initial_weights).calibration)
     target = instantiate(config.target)
     return start, module, _datamodule(config, preprocess=settings.preprocess, target=target, seed=settings.seed)
 

@@ -84,3 +84,18 @@ def test_crowding_counts_good_candidates_by_area():
 @given(st.lists(st.floats(0, 1), max_size=30), st.floats(0, 1))
 def test_a_better_candidate_never_lowers_crowding(heights, more):
     assert crowding(np.array([*heights, more]), 50.0) >= crowding(np.array(heights), 50.0)
+
+
+@pytest.mark.parametrize("value", [-1.2345678, 0.1, 1e5])
+def test_what_is_the_same_for_all_says_nothing(value):
+    """A hundred thousand times the same number has a deviation, from rounding."""
+    features, is_true = drawn((-2.0, 8.0))
+    found = fit_logistic(np.column_stack([features, np.full(len(features), value)]), is_true)
+    assert found[2] == 0
+    np.testing.assert_allclose(found[:2], fit_logistic(features, is_true), rtol=1e-3)
+
+
+def test_what_is_known_of_the_logit_is_not_learnt_again():
+    features, is_true = drawn((-4.0, 10.0, 0.5))
+    found = fit_logistic(features[:, :1], is_true, 0.5 * features[:, 1])
+    np.testing.assert_allclose(found, (-4.0, 10.0), rtol=0.1)

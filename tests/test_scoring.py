@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ from torch import nn
 
 from drpnet.config import PRESETS
 from drpnet.io.picks import Candidates
-from drpnet.model import Model
+from drpnet.model import Calibration, Model
 from drpnet.scoring import calibrate, pick_all, score
 
 
@@ -111,3 +112,12 @@ def test_one_sided_candidates_leave_the_figure_of_merit_as_it_was(labelled, capl
     empty = [micrograph(m.stem, [], m.read()[0]) for m in labelled]
     assert calibrate(model, empty, 80.0) is model
     assert "stays uncalibrated" in caplog.text
+
+
+@pytest.mark.parametrize(("count", "learnt"), [(1, False), (9, False), (10, True)])
+def test_what_crowding_says_is_learnt_from_many_micrographs_only(labelled, count, learnt):
+    start = replace(Model(DarkSpots()), calibration=Calibration(crowding=(0.7, 0.3)))
+    crowded = [labelled[0], micrograph("empty", [], np.random.default_rng(1).normal(size=(260, 280)).astype(np.float32))]
+    fitted = calibrate(start, [crowded[i % 2] for i in range(count)], 80.0).calibration
+    assert (fitted.crowding[0] != 0.7) is learnt
+    assert all(np.isfinite(value) and abs(value) < 1e3 for value in (*fitted.detector, *fitted.cascade, *fitted.crowding))
