@@ -97,7 +97,7 @@ def test_killed_at_any_moment(trainings, tmp_path):
     began = time.monotonic()
     trainings.finish(tmp_path / "timed")
     length, moment = time.monotonic() - began, random.Random(7)
-    for attempt in range(2):
+    for attempt in range(9):
         folder, kills = tmp_path / f"run_{attempt}", 0
         while kills < 6:
             process = trainings.start(folder, folder / "checkpoints" / "last.ckpt")

@@ -9,11 +9,12 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from drpnet.sweep.children import Mark, is_worked_on
+from drpnet.sweep.lock import FolderLock
 from drpnet.sweep.space import Parameter, Sweep, Value
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -29,9 +30,9 @@ class Study:
         """Open or create the study of a folder."""
         self.folder, self.sweep = folder, sweep
         journal = str(folder / JOURNAL)
-        self.lock_file = JournalFileSymlinkLock(f"{journal}.trials")
+        self.folder_lock = FolderLock(folder / f"{JOURNAL}.trials")
         with self.lock():
-            self.storage = JournalStorage(JournalFileBackend(journal))
+            self.storage = JournalStorage(JournalFileBackend(journal, FolderLock(folder / JOURNAL)))
             self.optuna = optuna.create_study(
                 storage=self.storage,
                 study_name=NAME,
@@ -43,11 +44,11 @@ class Study:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Alone among all programs that work in this folder."""
-        self.lock_file.acquire()
+        self.folder_lock.acquire()
         try:
             yield
         finally:
-            self.lock_file.release()
+            self.folder_lock.release()
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, by number."""
@@ -64,6 +65,7 @@ class Study:
             for point in self.sweep.grid():
                 if point not in there:
                     self.optuna.enqueue_trial(point)
+                    self.folder_lock.touch()  # a large grid takes its time
 
     def next(self, trials: int) -> tuple[optuna.Trial, dict[str, Value], Mark] | None:
         """A trial for this worker, marked as its own, or None when `trials` are done or being done."""
@@ -73,8 +75,8 @@ class Study:
             waiting = any(trial.state == TrialState.WAITING for trial in known)
             if self.stopped() or not (waiting or len([trial for trial in known if counts(trial)]) < trials):
                 return None
-            # a sampler's draws follow from the seed and the place in the study, whichever worker asks
-            self.optuna.sampler = sampler(self.sweep, len(known))
+            # a sampler's draws follow from the seed and how many began before, whichever worker asks
+            self.optuna.sampler = sampler(self.sweep, sum(trial.state != TrialState.WAITING for trial in known))
             trial = self.optuna.ask({name: distribution(one) for name, one in self.sweep.parameters.items()})
             return trial, dict(trial.params), Mark(self.trial_folder(trial.number))
 
@@ -85,10 +87,11 @@ class Study:
                 before = int(trial.user_attrs.get("killed_before", 0)) + 1
                 again = before < MOST_KILLED
                 note = "its worker was killed" + ("; queued again" if again else f" {before} times; not tried again")
-                self.end(trial.number, TrialState.FAIL, problem=note, queued_again=again)
-                if again:
+                queued = any(other.user_attrs.get("again") == trial.number for other in self.trials())
+                if again and not queued:  # first, so that a kill in between loses no point of a grid
                     attributes = {"killed_before": before, "again": trial.number}
                     self.optuna.enqueue_trial(asked_values(trial), user_attrs=attributes)
+                self.end(trial.number, TrialState.FAIL, problem=note, queued_again=again)
 
     def end(self, number: int, state: TrialState, value: float | None = None, **attributes: Any) -> None:
         """Note how a trial ended; nothing where that is known, for a worker that was silent for too long."""

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import random
 import signal
 import time
 
@@ -124,6 +125,30 @@ def test_a_killed_sweep_goes_on_with_the_same_command(command):
     assert states == ["killed", "killed", "complete", "complete", "complete"]
     found = rows(command.study)
     assert {found[2]["x"], found[3]["x"]} == {found[0]["x"], found[1]["x"]}
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at Linux' processes")
+@pytest.mark.parametrize(("times", "trials"), [(3, 8), pytest.param(50, 100, marks=pytest.mark.long)])
+def test_killed_at_any_moment_no_training_is_lost_or_counted_twice(command, times, trials):
+    began = time.monotonic()
+    command("trials=1", "workers=2")
+    length, moment = time.monotonic() - began, random.Random(times)
+    for _ in range(times):
+        process = command.start(f"trials={trials}", "workers=2")
+        time.sleep(moment.uniform(0.1, 1.5) * length)
+        process.kill()
+        process.communicate(timeout=60)
+        wait_for(lambda: all(is_gone(one[2]) for one in command.begun()))  # no training outlives the sweep
+    command(f"trials={trials}", "workers=2")
+    found = rows(command.study)
+    assert sorted(found) == list(range(len(found)))
+    complete = [row for row in found.values() if row["state"] == "complete"]
+    given_up = [row for row in found.values() if row["state"] == "failed"]
+    assert len(complete) + len(given_up) == trials
+    assert len({row["x"] for row in complete}) == len(complete)
+    assert all(row["problem"].endswith("not tried again") for row in given_up)
+    best = max(complete, key=lambda row: float(row["validation.best_f_measure"]))
+    assert (command.study / "best" / "weights.safetensors").read_text() == best["x"]
 
 
 def test_a_training_that_always_kills_its_worker_is_given_up(command):
