@@ -1,4 +1,4 @@
-"""python -m experiments.release_weights RUN/weights.safetensors: the shipped weights and their card.
+"""python -m experiments.release_weights RUN/weights.safetensors [--average FILE]: the shipped weights and their card.
 
 Fits the figure of merit on a simulated data set of its own, and writes `default.safetensors` and the card into drpnet/weights.
 """
@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 from drpnet.datasets import open_dataset
+from drpnet.errors import InputError
 from drpnet.io.atomic import write_bytes
 from drpnet.model import DEFAULT, Model, load_model, save_model
 from drpnet.provenance import git_commit
@@ -26,11 +27,15 @@ def main() -> None:
     """Copy the model without the paths of the machine that trained it, calibrated, and write the card from its provenance."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
+    parser.add_argument("--average", type=Path, help="the model that the training started from: ship the mean of both")
     parser.add_argument("--calibration", default="simulated_calibration", help="data set in conf/dataset")
     given = parser.parse_args()
     data = open_dataset(train_settings(compose_config("train", [f"dataset={given.calibration}"])).dataset)
     micrographs = [*data.train, *data.validation]
-    model = calibrate(load_model(given.weights), micrographs, data.particle_diameter)
+    model = load_model(given.weights)
+    if given.average is not None:
+        model = averaged(model, load_model(given.average))
+    model = calibrate(model, micrographs, data.particle_diameter)
     picked = pick_all(model, micrographs, data.particle_diameter, "Scoring")
     found = score(picked, micrographs)
     calibration = {
@@ -43,6 +48,21 @@ def main() -> None:
     save_model(model, WEIGHTS / f"{DEFAULT}.safetensors")
     write_bytes(WEIGHTS / "README.md", card(model).encode())
     print(f"wrote {DEFAULT}.safetensors and README.md")
+
+
+def averaged(model: Model, start: Model) -> Model:
+    """A tuned first network, half way between itself and what it started from (Wortsman et al. 2022, robust fine-tuning).
+
+    Raises InputError for networks of other layers.
+    """
+    assert model.fcrn is not None and start.fcrn is not None
+    tuned, before = model.fcrn.state_dict(), start.fcrn.state_dict()
+    if {name: value.shape for name, value in tuned.items()} != {name: value.shape for name, value in before.items()}:
+        raise InputError("--average names a model of another first network; give the one that the training started from")
+    middle = {name: (value + before[name]) / 2 if value.is_floating_point() else value for name, value in tuned.items()}
+    model.fcrn.load_state_dict(middle)
+    facts = {**model.provenance["fcrn"], "averaged_with": start.provenance["fcrn"]}
+    return replace(model, provenance={**model.provenance, "fcrn": facts})
 
 
 def without_paths(command: str) -> str:
