@@ -77,7 +77,7 @@ class UNet(nn.Module):
 
     Two 3x3 convolutions with batch normalisation at each of `depth + 1` scales, halved by max-pooling and enlarged
     bilinearly, features of the same scale joined (Ronneberger et al. 2015). About as many operations as the FCRN at the
-    defaults, with six times its field of view.
+    defaults, with six times its field of view (117 px of 20).
     """
 
     def __init__(self, width: int = 16, depth: int = 3):
