@@ -12,12 +12,20 @@ from drpnet.io.atomic import whole_file
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.ticker import NullFormatter, ScalarFormatter  # noqa: E402
 
 NAMES = {
     "shipped": "shipped weights, untrained", "background": "tuned", "incomplete": "tuned, `incomplete=true`",
     "topaz": "Topaz, trained",
 }  # fmt: skip
-COLOURS = {"background": "tab:blue", "incomplete": "tab:green", "topaz": "tab:red"}
+LINES = (
+    ("background", True, "tab:blue", "tuned, whole micrographs labelled"),
+    ("background", False, "tab:orange", "tuned, a part labelled"),
+    ("incomplete", False, "tab:green", "tuned, a part labelled, incomplete=true"),
+    ("topaz", True, "tab:red", "Topaz, whole micrographs labelled"),
+    ("topaz", False, "tab:pink", "Topaz, a part labelled"),
+)
+"""Way, whether all particles of the micrographs are labelled, colour and name of each line of the picture."""
 
 
 def grouped(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, int, int, str], list[dict[str, Any]]]:
@@ -51,18 +59,20 @@ def curve(rows: Sequence[dict[str, Any]], path: Path) -> None:
         own = {key[1:]: group for key, group in grouped(rows).items() if key[0] == entry}
         shipped = np.mean([row["f_measure"] for row in own[0, 0, "shipped"]])
         axis.axhline(shipped, color="0.4", linestyle=":", label="shipped weights, untrained")
-        for way, colour in COLOURS.items():
-            groups = [group for key, group in own.items() if key[2] == way]
+        for way, whole, colour, name in LINES:
+            groups = [group for key, group in own.items() if key[2] == way and (key[1] < 0) is whole]
             if not groups:
                 continue
             means = sorted(tuple(np.mean([row[key] for row in group]) for key in ("used", "f_measure")) for group in groups)
-            axis.plot(*zip(*means, strict=True), color=colour, label=NAMES[way].replace("`", ""))
+            axis.plot(*zip(*means, strict=True), color=colour, label=name)
             every = [row for group in groups for row in group]
             axis.plot([row["used"] for row in every], [row["f_measure"] for row in every], ".", color=colour, alpha=0.5)
-        axis.set(xscale="log", xlabel="labels", title=entry)
+        axis.set(xscale="log", xlabel="labels", title=entry, ylim=(-0.02, 1.02), xticks=[50, 100, 200, 500, 1000])
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("F at the default threshold")
-    axes[0, 0].legend(fontsize=8)
+    axes[0, 0].legend(fontsize=7, loc="upper right")
     figure.tight_layout()
     with whole_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
