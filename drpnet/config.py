@@ -227,7 +227,7 @@ class DatasetConfig:
     coordinates_upside_down: bool = False
     """The labels count rows from the last one of the .mrc, as CryoPPP's .csv does."""
     incomplete: bool = False
-    """Many particles have no label: training leaves out the places where the network it starts from sees one."""
+    """Many particles have no label: where the network that training starts from sees one, nobody knows."""
     unpaired: str = "error"
     """Micrographs without labels and labels without a micrograph: `error` (an incomplete data set), or `leave_out`."""
     train: list[str] = field(default_factory=list)

@@ -68,10 +68,8 @@ def train(config: DictConfig, folder: Path) -> float:
         with counted("Simulating micrographs") as progress:
             facts = [one for one in (settings.dataset, settings.also) if one is not None]
             sets = [open_dataset(one, progress) for one in facts]
-        if settings.stage == "fcrn":
-            weights = settings.initial_weights
-            pairs = zip(facts, sets, strict=True)
-            sets = [with_doubtful(found, weights) if one.incomplete else found for one, found in pairs]
+        known = settings.initial_weights or settings.fcrn_weights
+        sets = [with_doubtful(own, known) if one.incomplete else own for one, own in zip(facts, sets, strict=True)]
         data = reduce(joined, sets)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         log.info(
@@ -120,6 +118,11 @@ def check(settings: TrainSettings) -> None:
         raise InputError(
             "fcrn_weights is missing: the classifier learns from a trained FCRN's detections; "
             "give fcrn_weights=RUN/weights.safetensors"
+        )
+    if settings.dataset.incomplete and settings.stage == "classifier" and settings.selection.labels == "truth":
+        raise InputError(
+            "dataset.incomplete=true and selection.labels=truth: particles without a label would be learnt as false ones; "
+            "use selection.labels=confidence, which needs no labels"
         )
     if settings.also is not None and settings.stage != "fcrn":
         raise InputError("also=... is for the first network; train the classifier on one data set")

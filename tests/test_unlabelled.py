@@ -14,10 +14,12 @@ from drpnet.errors import InputError
 from drpnet.model import load_model
 from drpnet.modules import FCRNModule
 from drpnet.samples import Augmentation, Look
+from drpnet.schema import compose_config, train_settings
 from drpnet.scoring import calibrate
 from drpnet.simulation.dataset import simulate_dataset
 from drpnet.simulation.parameters import SimulationParameters
 from drpnet.targets import DistanceTarget
+from drpnet.train import check
 from drpnet.unlabelled import with_doubtful
 
 DIAMETER, PIXEL_SIZE = 180.0, 9.0
@@ -63,6 +65,13 @@ def test_the_doubtful_places_are_the_particles_that_nobody_labelled(complete, in
 def test_a_network_that_knows_nothing_is_refused(incomplete):
     with pytest.raises(InputError, match="initial_weights=default"):
         with_doubtful(incomplete, None)
+
+
+def test_a_classifier_is_not_taught_by_labels_that_are_incomplete():
+    words = ["experiment=trpv1_classifier", "dataset.incomplete=true", "fcrn_weights=default", "selection.labels=truth"]
+    with pytest.raises(InputError, match="use selection.labels=confidence"):
+        check(train_settings(compose_config("train", words)))
+    check(train_settings(compose_config("train", words[:3])))
 
 
 @pytest.mark.parametrize("look", [None, Look(size=0.3)])

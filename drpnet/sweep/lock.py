@@ -54,7 +54,9 @@ class FolderLock(JournalFileOpenLock):
 
     def release(self) -> None:
         """Give it back."""
-        super().release()
-        if self.file is not None:
-            self.file.close()
-            self.file = None
+        try:
+            super().release()  # fails where another machine broke a lock that gave no sign of life
+        finally:
+            if self.file is not None:
+                self.file.close()
+                self.file = None

@@ -5,14 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from drpnet.io.atomic import whole_file
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.ticker import NullFormatter, ScalarFormatter  # noqa: E402
 
 NAMES = {
     "shipped": "shipped weights, untrained", "background": "tuned", "incomplete": "tuned, `incomplete=true`",
@@ -54,7 +51,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 def curve(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """F at the default threshold against the number of labels, a panel an entry, a dot a seed."""
     entries = sorted({row["entry"] for row in rows})
-    figure, axes = plt.subplots(1, len(entries), figsize=(4.2 * len(entries), 3.6), sharey=True, squeeze=False)
+    figure = Figure(figsize=(4.2 * len(entries), 3.6), layout="tight")
+    axes = figure.subplots(1, len(entries), sharey=True, squeeze=False)
     for axis, entry in zip(axes[0], entries, strict=True):
         own = {key[1:]: group for key, group in grouped(rows).items() if key[0] == entry}
         shipped = np.mean([row["f_measure"] for row in own[0, 0, "shipped"]])
@@ -73,7 +71,5 @@ def curve(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("F at the default threshold")
     axes[0, 0].legend(fontsize=7, loc="upper right")
-    figure.tight_layout()
     with whole_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
-    plt.close(figure)
