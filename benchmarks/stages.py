@@ -22,8 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.micrographs import DIAMETER
-from drpnet.calibration import crowding
-from drpnet.cascade import Picker
+from drpnet.cascade import Picker, scores_of
 from drpnet.config import PRESETS
 from drpnet.cut import cut
 from drpnet.io.find import MicrographEntry, find_micrographs
@@ -125,10 +124,11 @@ def pick_in_stages(
         with watch("patches"):
             patches = torch.from_numpy(picker.patches(image, pixel_size, diameter, centres))[:, None]
         with watch("classifier"), torch.inference_mode():
-            logits = torch.cat([picker.classifier(batch) for batch in patches.split(picker.batch_size)]).double().numpy()
+            logits = (
+                torch.cat([picker.classifier(batch) for batch in patches.split(picker.batch_size)]).double().numpy()
+            )
     with watch("write"):
-        crowded = crowding(peaks.heights, image.size * (pixel_size / diameter) ** 2)
-        merit = picker.figure_of_merit(peaks.heights, logits, crowded)
+        merit = picker.figure_of_merit(scores_of(frame, peaks.heights, logits))
         order = np.argsort(-merit, kind="stable")
         scores = merit[order], peaks.heights[order], 1 / (1 + np.exp(-logits[order]))
         found = Candidates(centres[order], *scores)

@@ -55,10 +55,10 @@ def adapt_classifier(
         logger=False, enable_checkpointing=False, callbacks=[instantiate(config.callbacks.progress)]
     )
     trainer.fit(module, loader(patches, config.datamodule.batch_size, settings.seed))
-    (intercept, slope), alone = model.calibration.detector, model.calibration.crowding[0]
+    detector = model.calibration.detector
     return replace(
         start,
         classifier=network.cpu().eval(),
         architectures={**model.architectures, "classifier": architecture(config.network)},
-        calibration=Calibration((intercept, slope), (intercept, slope, ADAPTED_WEIGHT), (alone, alone)),
+        calibration=Calibration(detector, replace(detector, classifier=ADAPTED_WEIGHT)),
     )

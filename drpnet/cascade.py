@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-from drpnet.calibration import crowding
+from drpnet.calibration import Scores, crowding
+from drpnet.clarity import clarity
 from drpnet.config import PreprocessConfig
 from drpnet.io.picks import Candidates
 from drpnet.model import Model
@@ -42,22 +43,25 @@ class Picker:
         coarsest: int = getattr(self.fcrn, "stride", 1)
         most = tile or max(320, 8 * (self.halo or 0))
         self.batch_size, self.tile = batch_size, max(coarsest, most - most % coarsest)
-        self.classifier = channels_last(model.classifier).to(self.device).eval() if model.classifier is not None else None
+        self.classifier = (
+            channels_last(model.classifier).to(self.device).eval() if model.classifier is not None else None
+        )
 
     def pick(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> Candidates:
         """All candidates of a micrograph (h, w), strongest first, in its own pixels; diameter in Angstrom."""
+        centres, scores = self.scored(image, pixel_size, particle_diameter)
+        merit = self.figure_of_merit(scores)
+        order = np.argsort(-merit, kind="stable")
+        return Candidates(centres[order], merit[order], scores.heights[order], expit(scores.logits)[order])
+
+    def scored(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> tuple[np.ndarray, Scores]:
+        """Centres (n, 2) of all candidates in pixels of the micrograph (h, w), and what the figure of merit looks at."""
         detection = self.detect(image, pixel_size, particle_diameter, graded=False)
         centres = detection.frame.to_micrograph(detection.peaks.centres)
         logits = self.classify(image, pixel_size, particle_diameter, centres)
-        area = image.size * (pixel_size / particle_diameter) ** 2
-        merit = self.figure_of_merit(detection.peaks.heights, logits, crowding(detection.peaks.heights, area))
-        order = np.argsort(-merit, kind="stable")
-        probability = expit(logits)
-        return Candidates(centres[order], merit[order], detection.peaks.heights[order], probability[order])
+        return centres, scores_of(detection.frame, detection.peaks.heights, logits)
 
-    def detect(
-        self, image: np.ndarray, pixel_size: float, particle_diameter: float, graded: bool = True
-    ) -> Detection:
+    def detect(self, image: np.ndarray, pixel_size: float, particle_diameter: float, graded: bool = True) -> Detection:
         """The first stage: distance map and peaks; only training samples need them graded by level."""
         settings = self.model.detection
         if not graded:
@@ -100,14 +104,18 @@ class Picker:
         logits = [self.classifier(batch.to(self.device)).cpu() for batch in patches.split(self.batch_size)]
         return torch.cat(logits).double().numpy()
 
-    def figure_of_merit(self, heights: np.ndarray, logits: np.ndarray, crowded: float) -> np.ndarray:
-        """Calibrated probability (n,) that a candidate is a particle, from its scores and its micrograph's crowding."""
+    def figure_of_merit(self, scores: Scores) -> np.ndarray:
+        """Calibrated probability (n,) that a candidate is a particle."""
         calibration = self.model.calibration
-        if self.classifier is None:
-            intercept, slope = calibration.detector
-            return expit(intercept + calibration.crowding[0] * crowded + slope * heights)
-        intercept, slope, weight = calibration.cascade
-        return expit(intercept + calibration.crowding[1] * crowded + slope * heights + weight * logits)
+        model = calibration.detector if self.classifier is None else calibration.cascade
+        probability: np.ndarray = expit(model.logit(scores))
+        return probability
+
+
+def scores_of(frame: Frame, heights: np.ndarray, logits: np.ndarray) -> Scores:
+    """What the figure of merit looks at: candidates' detection scores and classifier's logits (n,), and their frame."""
+    diameter = frame.particle_diameter_px
+    return Scores(heights, logits, crowding(heights, frame.image.size / diameter**2), clarity(frame.image, diameter))
 
 
 def even_step(size: int, most: int, unit: int = 32) -> int:

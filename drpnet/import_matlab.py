@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from drpnet.calibration import FigureOfMerit
 from drpnet.errors import InputError
 from drpnet.io.matlab import MatlabLayer, read_network
 from drpnet.model import Calibration, Model, save_model
@@ -28,7 +29,7 @@ SEQUENCE = (
 """The layers of the published network, whose names tell their kinds."""
 POOLING: dict[str, tuple[int, ...]] = {"PoolSize": (2, 2), "Stride": (1, 1), "PaddingSize": (0, 1, 0, 1)}
 """Padding is top, bottom, left, right."""
-KEEPS_ALL = Calibration(detector=(0.5, 4.0))
+KEEPS_ALL = Calibration(detector=FigureOfMerit(0.5, (4.0, 4.0)))
 """The figure of merit rises with the height of the peak and lies above every preset: the released code keeps all."""
 
 

@@ -17,12 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from drpnet.calibration import FigureOfMerit
 from drpnet.config import DetectionConfig, PatchConfig, PreprocessConfig
 from drpnet.errors import InputError
 from drpnet.io.atomic import write_bytes
 from drpnet.networks import FCRN, PatchClassifier, UNet
 
-FORMAT = "drpnet-cascade-1"
+FORMAT = "drpnet-cascade-2"
 DEFAULT, CASCADE = "default", "cascade"
 """Shipped weights: those that pick when none are named, and the paper's two networks, trained on simulations."""
 ARCHITECTURES: dict[str, type[nn.Module]] = {
@@ -34,12 +35,10 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """The figure of merit's logistic model: intercept, detection score[, classifier logit]; and what crowding adds to it."""
+    """The figure of merit of the first network alone, and of the cascade."""
 
-    detector: tuple[float, ...] = (-4.0, 12.0)
-    cascade: tuple[float, ...] = (-4.0, 10.0, 0.5)
-    crowding: tuple[float, ...] = (0.0, 0.0)
-    """The weight of the micrograph's `drpnet.calibration.crowding` for the detector alone, and for the cascade."""
+    detector: FigureOfMerit = field(default_factory=FigureOfMerit)
+    cascade: FigureOfMerit = field(default_factory=lambda: FigureOfMerit(height=(10.0, 10.0), classifier=0.5))
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def load_model(
         settings = json.loads(metadata["drpnet"])
         if settings["format"] != FORMAT:
             raise InputError(
-                f"{path} has format {settings['format']!r}, this version reads {FORMAT!r}; update drpnet"
+                f"{path} has format {settings['format']!r}, this version reads {FORMAT!r}; use the version that wrote it"
             )
         for key in ("architectures", "calibration", "provenance"):
             if not isinstance(settings[key], dict):
@@ -133,7 +132,7 @@ def load_model(
             preprocess=PreprocessConfig(**settings["preprocess"]),
             detection=DetectionConfig(**settings["detection"]),
             patches=PatchConfig(**settings["patches"]),
-            calibration=Calibration(**{key: _numbers(value) for key, value in settings["calibration"].items()}),
+            calibration=Calibration(**{key: _figure(value) for key, value in settings["calibration"].items()}),
             architectures=settings["architectures"],
             provenance=settings["provenance"],
         )
@@ -148,8 +147,9 @@ def load_model(
         raise InputError(f"{path}: {error}") from None
 
 
-def _numbers(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+def _figure(values: dict[str, Any]) -> FigureOfMerit:
+    height, crowding = ((float(values[key][0]), float(values[key][1])) for key in ("height", "crowding"))
+    return FigureOfMerit(float(values["intercept"]), height, crowding, float(values["clarity"]), float(values["classifier"]))
 
 
 def _build(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from drpnet.calibration import ENOUGH, crowding, fit_logistic
+from drpnet.calibration import fit_figure_of_merit
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
 from drpnet.datasets import LabelledMicrograph
@@ -55,37 +55,23 @@ def score(picked: Sequence[Picked], micrographs: Sequence[LabelledMicrograph]) -
 def calibrate(model: Model, micrographs: Sequence[LabelledMicrograph], diameter: float) -> Model:
     """The model with its figure of merit fitted on labelled micrographs, with and without the classifier.
 
-    A candidate at a doubtful place counts as true as far as it is probable. From few micrographs what crowding says is not
-    learnt: it stays as the model has it.
+    A candidate at a doubtful place counts as true as far as it is probable.
     """
-    picker, features, is_true = Picker(model), [], []
+    picker, seen, is_true = Picker(model), [], []
     for micrograph in track(micrographs, "Calibrating the figure of merit", transient=True):
         image, pixel_size = micrograph.read()
-        found = picker.pick(image, pixel_size, diameter)
-        radius, hit = diameter / pixel_size / 2, np.zeros(len(found.centres))
-        doubted = match_one_to_one(found.centres, micrograph.doubtful, radius)
+        centres, scores = picker.scored(image, pixel_size, diameter)
+        radius, hit = diameter / pixel_size / 2, np.zeros(len(centres))
+        doubted = match_one_to_one(centres, micrograph.doubtful, radius)
         hit[doubted.pick_index] = micrograph.doubt[doubted.truth_index]
-        hit[match_one_to_one(found.centres, micrograph.centres, radius).pick_index] = 1
-        crowded = crowding(found.detection_score, image.size * (pixel_size / diameter) ** 2)
-        probability = np.clip(found.classifier_score, 1e-9, 1 - 1e-9)
-        logits = np.log(probability / (1 - probability))
-        features.append(np.stack([found.detection_score, np.full(len(hit), crowded), logits], axis=1))
+        hit[match_one_to_one(centres, micrograph.centres, radius).pick_index] = 1
+        seen.append(scores)
         is_true.append(hit)
-    table, labels = np.concatenate(features), np.concatenate(is_true)
+    labels = np.concatenate(is_true)
     if not 0 < labels.sum() < len(labels):
         log.warning("the figure of merit stays uncalibrated: %d of %d candidates are true", labels.sum(), len(labels))
         return model
-    *detector, alone = _fitted(table[:, :2], labels, model.calibration.crowding[0], len(micrographs))
-    cascade, together = [*detector, 0.0], alone
-    if model.classifier is not None:
-        *cascade, together = _fitted(table, labels, model.calibration.crowding[1], len(micrographs))
-    return replace(model, calibration=Calibration(tuple(detector), tuple(cascade), (alone, together)))
-
-
-def _fitted(table: np.ndarray, labels: np.ndarray, crowding_slope: float, micrographs: int) -> tuple[float, ...]:
-    """Intercept, slopes of the columns of scores (n, k) but the second, which is crowding, and at the end that one's."""
-    if micrographs < ENOUGH:
-        scores = np.delete(table, 1, axis=1)
-        return (*fit_logistic(scores, labels, crowding_slope * table[:, 1]), crowding_slope)
-    intercept, slope, crowded, *others = fit_logistic(table, labels)
-    return (intercept, slope, *others, crowded)
+    before, second = model.calibration, model.classifier is not None
+    detector = fit_figure_of_merit(before.detector, seen, labels, classifier=False)
+    cascade = fit_figure_of_merit(before.cascade, seen, labels, classifier=True) if second else detector
+    return replace(model, calibration=Calibration(detector, cascade))

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
-from drpnet.calibration import crowding, fit_logistic
+from drpnet.calibration import FigureOfMerit, Scores, crowding, fit_figure_of_merit, fit_logistic
 
 
 def probability(coefficients, features):
@@ -77,7 +80,9 @@ def test_crowding_counts_good_candidates_by_area():
     assert crowding(many, 1000.0) - crowding(few, 1000.0) == pytest.approx(np.log(0.103 / 0.013))
     assert crowding(many, 1000.0) == pytest.approx(crowding(few, 100.0))
     # poor candidates hardly count, and none at all is no obstacle
-    assert crowding(np.concatenate([few, np.full(1000, 0.05)]), 1000.0) == pytest.approx(crowding(few, 1000.0), abs=0.15)
+    assert crowding(np.concatenate([few, np.full(1000, 0.05)]), 1000.0) == pytest.approx(
+        crowding(few, 1000.0), abs=0.15
+    )
     assert crowding(np.zeros(0), 1000.0) == pytest.approx(np.log(0.003))
 
 
@@ -95,7 +100,64 @@ def test_what_is_the_same_for_all_says_nothing(value):
     np.testing.assert_allclose(found[:2], fit_logistic(features, is_true), rtol=1e-3)
 
 
-def test_what_is_known_of_the_logit_is_not_learnt_again():
-    features, is_true = drawn((-4.0, 10.0, 0.5))
-    found = fit_logistic(features[:, :1], is_true, 0.5 * features[:, 1])
-    np.testing.assert_allclose(found, (-4.0, 10.0), rtol=0.1)
+TRUTH = FigureOfMerit(-5.0, (30.0, 9.0), (1.2, 0.4), 1.5, 0.0)
+
+
+def micrographs(number, of=TRUTH, seed=0, clear=(0.0, 1.0), candidates=400):
+    """Scores of micrographs, and whether their candidates are true, drawn as the model `of` says."""
+    rng, scores, is_true = np.random.default_rng(seed), [], []
+    for _ in range(number):
+        heights, logits = rng.uniform(0, 0.6, candidates), rng.normal(0, 2, candidates)
+        scores.append(Scores(heights, logits, float(rng.normal(-2, 1)), float(rng.uniform(*clear))))
+        is_true.append(rng.random(candidates) < expit(of.logit(scores[-1])))
+    return scores, np.concatenate(is_true).astype(float)
+
+
+def worst(fitted, of, scores):
+    return max(np.abs(expit(fitted.logit(s)) - expit(of.logit(s))).max() for s in scores)
+
+
+def test_faint_and_clear_micrographs_are_told_apart():
+    scores, is_true = micrographs(150)
+    fitted = fit_figure_of_merit(FigureOfMerit(), scores, is_true, classifier=False)
+    assert worst(fitted, TRUTH, micrographs(50, seed=1)[0]) < 0.06
+    np.testing.assert_allclose(fitted.height, TRUTH.height, rtol=0.15)
+
+
+def test_the_classifier_is_weighed_beside_the_first_network():
+    truth = replace(TRUTH, classifier=0.8)
+    scores, is_true = micrographs(150, truth)
+    fitted = fit_figure_of_merit(FigureOfMerit(), scores, is_true, classifier=True)
+    assert fitted.classifier == pytest.approx(0.8, rel=0.1)
+    assert worst(fitted, truth, scores) < 0.08
+    few = fit_figure_of_merit(truth, scores[:5], is_true[:2000], classifier=True)
+    assert few.classifier == pytest.approx(0.8, rel=0.2)
+
+
+def test_from_few_micrographs_only_what_the_logit_means_is_learnt():
+    """Another network's heights are half as large: the fit finds out, and keeps what faint, clear and crowded mean."""
+    scores, is_true = micrographs(5)
+    start = FigureOfMerit(
+        TRUTH.intercept - 2, *((2 * a, 2 * b) for a, b in (TRUTH.height, TRUTH.crowding)), 2 * TRUTH.clarity
+    )
+    fitted = fit_figure_of_merit(start, scores, is_true, classifier=False)
+    for pair, before in ((fitted.height, start.height), (fitted.crowding, start.crowding)):
+        assert pair[0] / pair[1] == pytest.approx(before[0] / before[1])
+    assert worst(fitted, TRUTH, scores) < 0.1
+
+
+def test_micrographs_alike_say_nothing_of_faint_and_clear():
+    scores, is_true = micrographs(40, clear=(0.7, 0.75))
+    fitted = fit_figure_of_merit(FigureOfMerit(), scores, is_true, classifier=False)
+    assert fitted.height[0] == fitted.height[1] and fitted.crowding[0] == fitted.crowding[1] and fitted.clarity == 0
+    assert worst(fitted, TRUTH, scores) < 0.1
+
+
+def test_a_higher_score_is_never_worse():
+    """Whatever was learnt: within a micrograph candidates come in the order of their heights."""
+    rng = np.random.default_rng(3)
+    scores, _ = micrographs(30)
+    fitted = fit_figure_of_merit(FigureOfMerit(), scores, (rng.random(30 * 400) < 0.5).astype(float), classifier=False)
+    for clear in np.linspace(0, 1, 5):
+        rising = fitted.logit(Scores(np.linspace(0, 1, 20), np.zeros(20), -2.0, clear))
+        assert (np.diff(rising) >= 0).all()

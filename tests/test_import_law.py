@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "drpnet"
 LAYERS: list[list[str]] = [
     ["errors", "config", "archive", "io"],
     [
-        "preprocess", "targets", "patches", "floods", "peaks", "selection", "measures", "calibration", "log_picker",
-        "frames", "simulation", "reconstruction",
+        "preprocess", "targets", "patches", "floods", "peaks", "selection", "measures", "calibration", "clarity",
+        "log_picker", "frames", "simulation", "reconstruction",
     ],
     ["networks", "model", "cascade", "mining", "metrics"],
     ["samples", "datasets", "unlabelled", "datamodules", "modules", "checkpoints"],

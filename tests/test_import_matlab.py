@@ -140,12 +140,13 @@ def test_the_model_picks_as_released_and_says_whose_it_is(tmp_path, capsys):
 
 
 def test_every_candidate_passes_every_preset(tmp_path):
+    from drpnet.calibration import Scores
     from drpnet.cascade import Picker
     from drpnet.config import PRESETS
 
     model = import_matlab(write_mat(tmp_path / "net.mat", layers()), tmp_path / "W.safetensors")
     heights = np.linspace(0, 1, 11)
-    merit = Picker(model).figure_of_merit(heights, np.full(11, np.nan), 0.0)
+    merit = Picker(model).figure_of_merit(Scores(heights, np.full(11, np.nan), 0.0, 0.5))
     assert merit.min() >= max(PRESETS.values()) and (np.diff(merit) > 0).all()
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from drpnet.calibration import FigureOfMerit
 from drpnet.config import DetectionConfig, PreprocessConfig
 from drpnet.errors import InputError
 from drpnet.model import FORMAT, Calibration, Model, load_model, save_model
@@ -15,7 +16,8 @@ def model(**changes) -> Model:
     facts = {
         "fcrn": FCRN(width=4), "classifier": PatchClassifier(widths=[4, 4, 4, 4]),
         "preprocess": PreprocessConfig(particle_diameter_px=24), "detection": DetectionConfig(threshold=0.07),
-        "calibration": Calibration((-1.0, 2.0), (-3.0, 4.0, 0.5)), "provenance": {"fcrn": {"seed": 3}},
+        "calibration": Calibration(FigureOfMerit(-1.0, (2.0, 3.0)), FigureOfMerit(-3.0, (4.0, 4.0), (0.1, 0.2), 0.3, 0.5)),
+        "provenance": {"fcrn": {"seed": 3}},
         "architectures": {
             "fcrn": {"name": "drpnet.networks.FCRN", "arguments": {"width": 4}},
             "classifier": {"name": "drpnet.networks.PatchClassifier", "arguments": {"widths": [4, 4, 4, 4]}},

@@ -6,6 +6,7 @@ import pytest
 import torch.nn.functional as F
 from torch import nn
 
+from drpnet.calibration import FigureOfMerit
 from drpnet.config import PRESETS
 from drpnet.io.picks import Candidates
 from drpnet.model import Calibration, Model
@@ -96,8 +97,8 @@ def test_calibration_makes_the_figure_of_merit_a_probability(labelled, classifie
     model = Model(DarkSpots(), classifier)
     fitted = calibrate(model, labelled, 80.0)
     assert fitted.calibration != model.calibration
-    assert fitted.calibration.detector[1] > 0
-    assert fitted.calibration.cascade[2] == 0  # nobody, or one who knows nothing
+    assert min(fitted.calibration.detector.height) > 0
+    assert fitted.calibration.cascade.classifier == 0  # nobody, or one who knows nothing
     picked = pick_all(fitted, labelled, 80.0, "again")
     assert all(radius == 20 for _, radius in picked)
     merit = np.concatenate([found.figure_of_merit for found, _ in picked])
@@ -116,8 +117,13 @@ def test_one_sided_candidates_leave_the_figure_of_merit_as_it_was(labelled, capl
 
 @pytest.mark.parametrize(("count", "learnt"), [(1, False), (9, False), (10, True)])
 def test_what_crowding_says_is_learnt_from_many_micrographs_only(labelled, count, learnt):
-    start = replace(Model(DarkSpots()), calibration=Calibration(crowding=(0.7, 0.3)))
-    crowded = [labelled[0], micrograph("empty", [], np.random.default_rng(1).normal(size=(260, 280)).astype(np.float32))]
-    fitted = calibrate(start, [crowded[i % 2] for i in range(count)], 80.0).calibration
-    assert (fitted.crowding[0] != 0.7) is learnt
-    assert all(np.isfinite(value) and abs(value) < 1e3 for value in (*fitted.detector, *fitted.cascade, *fitted.crowding))
+    start = replace(Model(DarkSpots()), calibration=Calibration(FigureOfMerit(-4.0, (12.0, 12.0), (0.7, 0.7))))
+    crowded = [
+        labelled[0],
+        micrograph("empty", [], np.random.default_rng(1).normal(size=(260, 280)).astype(np.float32)),
+    ]
+    fitted = calibrate(start, [crowded[i % 2] for i in range(count)], 80.0).calibration.detector
+    kept = fitted.crowding[0] / fitted.height[0] == pytest.approx(0.7 / 12)
+    assert kept is not learnt
+    values = (fitted.intercept, *fitted.height, *fitted.crowding, fitted.clarity)
+    assert all(np.isfinite(value) and abs(value) < 1e3 for value in values)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from drpnet.calibration import Scores
 from drpnet.config import DatasetConfig
 from drpnet.datamodules import DistanceMapDataModule
 from drpnet.datasets import LabelledSet, open_dataset
@@ -115,7 +116,7 @@ def test_no_gradient_comes_from_where_nothing_is_known():
 def test_unlabelled_particles_do_not_count_as_false_in_the_figure_of_merit(complete, incomplete):
     model, middle = load_model("default"), []
     for data in (complete, with_doubtful(incomplete, "default"), incomplete):
-        intercept, slope = calibrate(model, data.train, DIAMETER).calibration.detector
-        middle.append(-intercept / slope)
+        fitted = calibrate(model, data.train, DIAMETER).calibration.detector
+        middle.append(-fitted.logit(Scores(np.zeros(1), np.zeros(1), 0.0, 1.0))[0] / fitted.height[1])
     right, doubted, taken_for_false = middle
     assert abs(doubted - right) < abs(taken_for_false - right) / 2

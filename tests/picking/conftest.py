@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from drpnet.calibration import FigureOfMerit
 from drpnet.cli import app
 from drpnet.config import DetectionConfig
 from drpnet.io.micrographs import write_micrograph
@@ -23,7 +24,7 @@ def weights(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     architectures = {"fcrn": {"name": "drpnet.networks.FCRN", "arguments": {"width": 4}}}
     model = Model(
-        FCRN(width=4), detection=DetectionConfig(threshold=0.002), calibration=Calibration((0.0, 10.0)),
+        FCRN(width=4), detection=DetectionConfig(threshold=0.002), calibration=Calibration(FigureOfMerit(0.0, (10.0, 10.0))),
         architectures=architectures,
     )  # fmt: skip
     save_model(model, path)
