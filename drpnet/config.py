@@ -224,6 +224,8 @@ class DatasetConfig:
     """Below the root: one particles .star, or a folder of per-micrograph files; empty: the data set has no labels."""
     star: str = ""
     """Instead of these two: a particles .star of RELION below the root, which names its micrographs; refined centres."""
+    selected_from: str = ""
+    """The particles .star that a Select job made `star` of: what the job left out is no particle, and is learnt as that."""
     coordinates_upside_down: bool = False
     """The labels count rows from the last one of the .mrc, as CryoPPP's .csv does."""
     incomplete: bool = False
@@ -268,6 +270,10 @@ class DatasetConfig:
         _require(
             not (self.star and self.coordinates_upside_down),
             f"dataset.star {self.star!r} is in RELION's frame; leave dataset.coordinates_upside_down away",
+        )
+        _require(
+            bool(self.star) or not self.selected_from,
+            f"dataset.selected_from is {self.selected_from!r}; give the Select job's own particles .star in dataset.star",
         )
         _require(self.particle_diameter > 0, f"dataset.particle_diameter is {self.particle_diameter}; give it in Angstrom")
         overlap = set(self.test) & (set(self.train) | set(self.validation))

@@ -103,6 +103,7 @@ class DistanceMapDataModule(pl.LightningDataModule):
             seen,
             [frame.from_micrograph(micrograph.centres) for frame, micrograph in of],
             doubtful=[frame.from_micrograph(micrograph.doubtful) for frame, micrograph in of],
+            rejected=[frame.from_micrograph(micrograph.rejected) for frame, micrograph in of],
             target=self.target,
             size=self.patch_size,
             background_share=self.background_share,

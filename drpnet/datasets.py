@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from drpnet.config import DatasetConfig
 from drpnet.errors import InputError
 from drpnet.io.coordinates import Coordinates, require_inside, upside_down
 from drpnet.io.labels import read_labels
 from drpnet.io.micrographs import read_micrograph, read_shape, split_suffix
-from drpnet.io.particle_labels import read_particle_labels
+from drpnet.io.particle_labels import ParticleLabels, read_particle_labels
 from drpnet.io.paths import tree_and_stem
 from drpnet.simulation.dataset import simulate_dataset
 
@@ -35,6 +36,8 @@ class LabelledMicrograph:
     """Places (n, 2) that may hold particles without a label: see `drpnet.unlabelled`."""
     doubt: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """How probable it is (n,) that they do."""
+    rejected: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    """Places (n, 2) that were picked once and are known to hold no particle."""
 
     @property
     def stem(self) -> str:
@@ -122,19 +125,46 @@ def on_disk(config: DatasetConfig, progress: Callable[[int, int], None] | None =
 def _of_particles(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:
     """The micrographs that a particles .star of RELION names, sorted by name, with the centres of its particles.
 
-    Raises InputError for a star that is missing or is none, and as `read_particle_labels`.
+    Of those that only `selected_from` names all particles were rejected. Raises InputError for a star that is missing or is
+    none, and as `read_particle_labels`.
     """
     star = root / config.star
-    if not star.is_file():
-        raise InputError(f"dataset {config.name}: {star} does not exist; name it in dataset.star, below dataset.root")
-    found = sorted(read_particle_labels(star, config.pixel_size), key=lambda labels: labels.name)
+    kept = {labels.name: labels for labels in read_particle_labels(_star(config, "star"), config.pixel_size)}
+    before = {}
+    if config.selected_from:
+        before = {labels.name: labels for labels in read_particle_labels(_star(config, "selected_from"), config.pixel_size)}
+        nothing = {name: replace(labels, centres=np.zeros((0, 2))) for name, labels in before.items()}
+        kept = {**nothing, **kept}
+    found = [kept[name] for name in sorted(kept)]
     trees = [tree_and_stem(labels.name) for labels in found]
     stems = Counter(stem for _, stem in trees)
     log.info("%s: %d particles on %d micrographs", star, sum(len(labels.centres) for labels in found), len(found))
-    return [
+    micrographs = [
         LabelledMicrograph(labels.path, labels.centres, labels.pixel_size, "" if stems[stem] == 1 else tree.as_posix())
         for labels, (tree, stem) in zip(found, trees, strict=True)
     ]
+    if not config.selected_from:
+        return micrographs
+    of = zip(micrographs, found, strict=True)
+    judged = [_with_rejected(one, before.get(labels.name), config.particle_diameter) for one, labels in of]
+    log.info("%s: %d particles were rejected", config.selected_from, sum(len(one.rejected) for one in judged))
+    return judged
+
+
+def _star(config: DatasetConfig, key: str) -> Path:
+    star = Path(config.root) / getattr(config, key)
+    if not star.is_file():
+        raise InputError(f"dataset {config.name}: {star} does not exist; name it in dataset.{key}, below dataset.root")
+    return star
+
+
+def _with_rejected(kept: LabelledMicrograph, before: ParticleLabels | None, diameter: float) -> LabelledMicrograph:
+    """The micrograph with those earlier particles that lie on none of its own: a duplicate of a good one is no bad one."""
+    if before is None:
+        return kept
+    radius = diameter / (kept.pixel_size or kept.read()[1]) / 2
+    near = cKDTree(before.centres).query_ball_tree(cKDTree(kept.centres), radius)
+    return replace(kept, rejected=before.centres[[not others for others in near]])
 
 
 def _labelled(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:

@@ -130,16 +130,17 @@ class OnceSampler(DistributedSampler):
 
 
 class _Shown(NamedTuple):
-    """A frame as an epoch sees it: image and target (h, w), centres and doubtful places (n, 2)."""
+    """A frame as an epoch sees it: image and target (h, w), particle centres and rejected and doubtful places (n, 2)."""
 
     image: np.ndarray
     centres: np.ndarray
+    rejected: np.ndarray
     doubtful: np.ndarray
     target: np.ndarray
 
 
 class DistanceMapPatches(Dataset):
-    """Patches of frames around particle centres (and a share of random places) with their distance maps.
+    """Patches of frames around particle centres and rejected places (and a share of random places) with their distance maps.
 
     Items are addressed by (epoch, index); what is drawn depends on (seed, epoch, index) alone. Each is a pair of tensors
     (1, s, s). The map is NaN around doubtful places, about which nothing is known.
@@ -156,15 +157,17 @@ class DistanceMapPatches(Dataset):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         doubtful: Sequence[np.ndarray] | None = None,
+        rejected: Sequence[np.ndarray] | None = None,
     ):
-        """Frames with their particle centres (n, 2) in frame pixels; `patches` an epoch (0: one a particle, as the paper)."""
+        """Frames with their particle centres (n, 2) in frame pixels; `patches` an epoch (0: one a place, as the paper)."""
         self.frames, self.target = frames, target
-        doubtful = doubtful or [np.zeros((0, 2))] * len(frames)
-        self.shown = [self._shown(*one) for one in zip(frames, centres, doubtful, strict=True)]
+        nothing = [np.zeros((0, 2))] * len(frames)
+        of = zip(frames, centres, rejected or nothing, doubtful or nothing, strict=True)
+        self.shown = [self._shown(*one) for one in of]
         self.plain, self.seen_epoch = self.shown, -1
         for frame in frames:
             patch_corners(np.zeros((1, 2)), size, frame.image.shape)  # raises for images smaller than a patch
-        self.places = [(i, j) for i, points in enumerate(centres) for j in range(len(points))]
+        self.places = [(i, j) for i, one in enumerate(self.shown) for j in range(len(one.centres) + len(one.rejected))]
         self.size, self.background_share, self.seed = size, background_share, seed
         self.augmentation = augmentation
         self.length = patches or round(len(self.places) / max(1e-9, 1 - background_share)) or len(frames)
@@ -184,7 +187,8 @@ class DistanceMapPatches(Dataset):
             place = index if self.length >= len(self.places) else int(rng.integers(len(self.places)))
             chosen, particle = self.places[place % len(self.places)]
             reach = self.augmentation.jitter_px if self.augmentation else 0
-            centre = self.shown[chosen].centres[particle] + (rng.integers(-reach, reach + 1, 2) if reach else 0)
+            around = np.concatenate([self.shown[chosen].centres, self.shown[chosen].rejected])
+            centre = around[particle] + (rng.integers(-reach, reach + 1, 2) if reach else 0)
         image, target = self.shown[chosen].image, self.shown[chosen].target
         top, left = patch_corners(centre[None], self.size, image.shape)[0]
         window = (slice(top, top + self.size), slice(left, left + self.size))
@@ -197,9 +201,10 @@ class DistanceMapPatches(Dataset):
             torch.from_numpy(np.ascontiguousarray(truth, np.float32))[None],
         )
 
-    def _shown(self, frame: Frame, centres: np.ndarray, doubtful: np.ndarray) -> _Shown:
+    def _shown(self, frame: Frame, centres: np.ndarray, rejected: np.ndarray, doubtful: np.ndarray) -> _Shown:
         target = self.target(frame.image.shape, centres, frame.particle_diameter_px)
-        return _Shown(frame.image, centres, doubtful, leave_out(target, doubtful, frame.particle_diameter_px / 2))
+        target = leave_out(target, doubtful, frame.particle_diameter_px / 2)
+        return _Shown(frame.image, centres, rejected, doubtful, target)
 
     def _look(self, epoch: int) -> None:
         """The frames of this epoch; a frame's look depends on (seed, epoch, its number) alone."""
@@ -212,7 +217,7 @@ class DistanceMapPatches(Dataset):
             if look.size:
                 image, scale = look.resize(rng, frame.image)
                 seen = replace(frame, image=look.vary(rng, image), scale=scale)
-                places = (seen.from_micrograph(points) for points in (plain.centres, plain.doubtful))
+                places = (seen.from_micrograph(points) for points in (plain.centres, plain.rejected, plain.doubtful))
                 self.shown.append(self._shown(seen, *places))
             else:
                 self.shown.append(plain._replace(image=look.vary(rng, frame.image)))

@@ -36,5 +36,6 @@ def _doubt(picker: Picker, micrograph: LabelledMicrograph, diameter: float) -> L
     image, pixel_size = micrograph.read()
     found = picker.pick(image, pixel_size, diameter)
     doubtful = found.figure_of_merit >= DOUBT
-    doubtful[match_one_to_one(found.centres, micrograph.centres, diameter / pixel_size / 2).pick_index] = False
+    for known in (micrograph.centres, micrograph.rejected):
+        doubtful[match_one_to_one(found.centres, known, diameter / pixel_size / 2).pick_index] = False
     return replace(micrograph, doubtful=found.centres[doubtful], doubt=found.figure_of_merit[doubtful])

@@ -234,3 +234,29 @@ def test_targets_and_centres_follow_the_size_of_a_look():
             peak = np.unravel_index(shown.target[near].argmax(), (31, 31))
             assert np.abs(np.add(peak, (near[0].start, near[1].start)) - [y, x]).max() <= 1
     assert len(sizes) > 4
+
+
+def test_patches_are_cut_around_rejected_places_too():
+    """Hard negatives: as often as a particle, and with nothing in the target but particles."""
+    rejected = [np.array([[150.0, 40.0]]), np.zeros((0, 2))]
+    centres = [np.array([[40.0, 150.0]]), np.array([[60.0, 60.0]])]
+    seen = frames(shape=(200, 200))
+    dataset = DistanceMapPatches(seen, centres, DistanceTarget(), size=32, rejected=rejected)
+    assert len(dataset) == 3
+    first, hard, other = (dataset[0, index] for index in range(3))
+    np.testing.assert_array_equal(hard[0][0], seen[0].image[134:166, 24:56])
+    assert first[1].max() > 0.9 and other[1].max() > 0.9 and hard[1].max() == 0
+
+
+def test_rejected_places_follow_the_size_of_a_look():
+    frame = frames(shape=(200, 200))[0]
+    look = Look(spectrum=0, noise=0, size=0.4)
+    dataset = DistanceMapPatches(
+        [frame], [np.zeros((0, 2))], DistanceTarget(), size=32, rejected=[np.array([[100.0, 90.0]])],
+        augmentation=Augmentation(look=look, jitter_px=0),
+    )  # fmt: skip
+    dataset[3, 0]
+    shown = dataset.shown[0]
+    scale = np.array(shown.image.shape) / frame.image.shape
+    np.testing.assert_allclose(shown.rejected, (np.array([[100.5, 90.5]]) * scale) - 0.5)
+    assert not np.allclose(scale, 1)

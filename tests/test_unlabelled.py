@@ -63,6 +63,17 @@ def test_the_doubtful_places_are_the_particles_that_nobody_labelled(complete, in
     assert all(len(one.doubtful) == 0 for one in (*complete.train, *incomplete.train))
 
 
+def test_what_is_known_to_be_no_particle_is_not_doubtful(complete, incomplete):
+    """Every other unlabelled place was rejected: only the others are in doubt."""
+    hidden = [np.delete(whole.centres, np.s_[::3], axis=0) for whole in complete.train]
+    known = zip(incomplete.train, hidden, strict=True)
+    judged = replace(incomplete, train=tuple(replace(one, rejected=places[::2]) for one, places in known))
+    radius = DIAMETER / PIXEL_SIZE / 2
+    for one, places in zip(with_doubtful(judged, "default").train, hidden, strict=True):
+        near = (distance(one.doubtful, places) < radius / 2).any(axis=0)
+        assert near[1::2].mean() > 0.8 and not near[::2].any()
+
+
 def test_a_network_that_knows_nothing_is_refused(incomplete):
     with pytest.raises(InputError, match="initial_weights=default"):
         with_doubtful(incomplete, None)

@@ -120,6 +120,31 @@ def test_training_takes_its_data_set_from_the_star(project):
     np.testing.assert_allclose(found.test[0].centres, [[51, 98]])
 
 
+def test_what_a_select_job_left_out_is_known_to_be_none(project, caplog):
+    """Kept: one a micrograph, re-centred by 5 Angstrom. A duplicate of it 20 Angstrom away is no bad particle."""
+    caplog.set_level("INFO")
+    kept = particles(project / "Select" / "kept.star", [(name, 100, 50, 5, 0) for name in MICS[:2]], "3.1")
+    every = [(name, x, y, 0, 0) for name in MICS for x, y in ((100, 50), (108, 50), (180, 120), (30, 140))]
+    particles(project / "Extract" / "all.star", every, "3.1")
+    words = ["model=fcrn", "dataset=relion_particles", "dataset.star=Select/kept.star", f"dataset.root={project}"]
+    words += ["dataset.particle_diameter=60", "dataset.selected_from=Extract/all.star", "dataset.train=[Micrographs/a/one]"]
+    words += ["dataset.validation=[Micrographs/b/one,two]"]
+    found = open_dataset(train_settings(compose_config("train", words)).dataset)
+    assert "8 particles were rejected" in caplog.text
+    for one in found.train + found.validation:
+        if f"{one.stem}.mrc" == Path(MICS[2]).name or one.path == project / MICS[2]:
+            assert len(one.centres) == 0  # all of them were rejected
+            assert one.rejected.tolist() == [[50, 100], [50, 108], [120, 180], [140, 30]]
+        else:
+            np.testing.assert_allclose(one.centres, [[50, 98]])
+            assert one.rejected.tolist() == [[120, 180], [140, 30]]
+    assert kept.is_file()
+    with pytest.raises(InputError, match=r"none\.star does not exist; name it in dataset\.selected_from"):
+        open_dataset(train_settings(compose_config("train", [*words, "dataset.selected_from=none.star"])).dataset)
+    with pytest.raises(InputError, match=r"dataset\.selected_from is 'x\.star'.*in dataset\.star"):
+        train_settings(compose_config("train", ["experiment=trpv1_fcrn", "dataset.selected_from=x.star"]))
+
+
 @pytest.mark.relion
 @pytest.mark.skipif(shutil.which("relion_preprocess") is None, reason="RELION's programs are not installed")
 def test_relion_recentres_to_the_same_pixels(project, monkeypatch):
