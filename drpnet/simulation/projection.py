@@ -1,5 +1,8 @@
 """Projections of a structure, placed at sub-pixel centres in a frame."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from scipy.fft import irfft2, rfft2
@@ -29,10 +32,20 @@ def project(structure: Structure, euler_angles: np.ndarray, pixel_size: float) -
     matrices = torch.from_numpy(
         Rotation.from_euler("ZYZ", euler_angles, degrees=True).as_matrix().astype(np.float32)
     )
-    projections = np.concatenate(
-        [project_3d_to_2d(volume, chunk).numpy() for chunk in matrices.split(_CHUNK)]
-    )
+    with _one_thread():
+        projections = np.concatenate([project_3d_to_2d(volume, chunk).numpy() for chunk in matrices.split(_CHUNK)])
     return projections if coarse == box else enlarge(projections, box)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in an order that does not depend on how many threads there are: the same seed gives the same electrons."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def enlarge(images: np.ndarray, box: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import pdist
 
@@ -78,6 +79,19 @@ def test_structural_noise_is_its_part_and_has_the_thon_rings() -> None:
     peak, zero = np.sqrt(0.5 / (0.019687 * 2e4)), np.sqrt(1 / (0.019687 * 2e4))
     ring, valley = (power[np.abs(k - at) < 0.002].mean() for at in (peak, zero))
     assert ring > 2 * valley
+
+
+def test_the_same_electrons_however_many_threads_there_are() -> None:
+    parameters = replace(CLEAN, structures=["random"], carbon_probability=1.0, contamination_probability=1.0)
+    before, images = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            images.append([simulate_micrograph(parameters, number).image.tobytes() for number in range(3)])
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert images[0] == images[1] == images[2]
 
 
 def test_same_bytes_twice_and_others_elsewhere() -> None:
