@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import training
 from benchmarks.micrographs import PIXEL_SIZE, write_micrographs
 from benchmarks.programs import Cost, answer, cost, further, median, one_and_several
 from benchmarks.stages import convolution_peak, floating_point_operations, job_of, pick_in_stages
@@ -135,3 +136,30 @@ def test_the_tables_have_ratios():
     assert "30 GFLOP/s" in text and "(50 %)" in text and "IMPORTED WITHOUT NEED: pandas" in text
     del result["programs"]["topaz"]
     assert "topaz" not in tables(result)
+
+
+def test_what_a_training_step_costs(capsys):
+    case = training.Case("tiny", lambda: FCRN(width=4), 32)
+    row = training.measured(case, steps=2, rounds=1)
+    assert set(row) == {"plain", "bare", "lightning"} and all(seconds > 0 for seconds in row.values())
+    facts = {"steps": 2, "rounds": 1, "machine": {"processor": "x", "load": 0.5}}
+    said = training.table({"rows": {"tiny": {"plain": 0.3, "bare": 0.2, "lightning": 0.21}}, **facts})
+    assert "| tiny | 300.0 | 200.0 | 1.50 | 210.0 | 5.0 % |" in said
+
+
+def test_the_bare_loop_learns_as_lightning_does():
+    """The two epochs that are compared do the same work: the same weights come out, but for the schedule's falling rate."""
+    case, patches = training.Case("tiny", lambda: FCRN(width=4), 32), training.dataset(32, 5 * training.BATCH)
+    trained = []
+    epochs = (
+        lambda module: training.bare_epoch(module.network, patches, torch.channels_last),
+        lambda module: training.lightning_epoch(module, patches),
+    )
+    for epoch in epochs:
+        torch.manual_seed(0)
+        module = training.module(case)
+        before = [parameter.detach().clone() for parameter in module.parameters()]
+        epoch(module)
+        trained.append([(after - start).flatten() for after, start in zip(module.parameters(), before, strict=True)])
+    bare, light = (torch.cat(parts) for parts in trained)
+    assert torch.nn.functional.cosine_similarity(bare, light, dim=0) > 0.9 and bare.norm() > 0
