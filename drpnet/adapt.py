@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from drpnet.cascade import Picker
 from drpnet.datamodules import loader
-from drpnet.mining import mine_samples
+from drpnet.mining import Mined, mine_samples
 from drpnet.model import Calibration, Model
 from drpnet.samples import LabelledPatches
 from drpnet.schema import train_settings
@@ -37,7 +37,7 @@ def adapt_classifier(
     settings = train_settings(config)
     pl.seed_everything(settings.seed, workers=True, verbose=False)
     start = replace(model, patches=settings.patches, classifier=None)
-    unlabelled = ((image, pixel_size, None) for image, pixel_size in micrographs)
+    unlabelled = (Mined(image, pixel_size) for image, pixel_size in micrographs)
     samples = mine_samples(Picker(start, device), unlabelled, diameter, settings.selection, settings.seed)
     positive = int(samples.labels.sum())
     log.info("classifier samples: %d positive, %d negative", positive, len(samples.labels) - positive)

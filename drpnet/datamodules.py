@@ -13,7 +13,7 @@ from drpnet.cascade import Picker
 from drpnet.config import PreprocessConfig, SelectionConfig
 from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.errors import InputError
-from drpnet.mining import mine_samples
+from drpnet.mining import Mined, mine_samples
 from drpnet.model import Model
 from drpnet.preprocess import Frame, network_frame, preprocess
 from drpnet.samples import Augmentation, DistanceMapPatches, EpochSampler, LabelledPatches, OnceSampler
@@ -150,9 +150,9 @@ class ClassifierDataModule(pl.LightningDataModule):
         self.train_set: LabelledPatches | None = None
         self.val_set: LabelledPatches | None = None
 
-    def _micrographs(self) -> Iterable[tuple[np.ndarray, float, np.ndarray]]:
+    def _micrographs(self) -> Iterable[Mined]:
         for micrograph in track(self.data.train, "Detecting in training micrographs", transient=True):
-            yield *micrograph.read(), micrograph.centres
+            yield Mined(*micrograph.read(), micrograph.centres, micrograph.doubtful)
 
     def setup(self, stage: str | None = None) -> None:
         """Detect, select and cut out the patches once; validation patches come from other micrographs where possible."""

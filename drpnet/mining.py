@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +14,24 @@ from drpnet.peaks import Peaks, find_peaks
 from drpnet.selection import (
     NEGATIVE,
     POSITIVE,
+    UNUSED,
     background_centres,
     drop_near_positives,
     judge_by_grey_levels,
     select_samples,
 )
+
+
+class Mined(NamedTuple):
+    """A micrograph: image (h, w), Angstrom a px; centres (n, 2), and places (n, 2) of which nobody knows whether they are some.
+
+    The last two are used only under `labels: truth`.
+    """
+
+    image: np.ndarray
+    pixel_size: float
+    truth: np.ndarray | None = None
+    doubtful: np.ndarray = np.zeros((0, 2))
 
 
 @dataclass(frozen=True)
@@ -31,20 +45,17 @@ class MinedSamples:
 
 def mine_samples(
     picker: Picker,
-    micrographs: Iterable[tuple[np.ndarray, float, np.ndarray | None]],
+    micrographs: Iterable[Mined],
     particle_diameter: float,
     config: SelectionConfig,
     seed: int = 0,
 ) -> MinedSamples:
-    """Positive and negative patches from micrographs given as (image (h, w), pixel size, centres (n, 2) or None).
-
-    The centres are used only under `labels: truth`. Raises InputError when one of the two classes stays empty.
-    """
+    """Positive and negative patches from micrographs. Raises InputError when one of the two classes stays empty."""
     peaks: list[Peaks] = []
     known, places, patches, owner = [], [], [], []
     background: list[tuple[int, np.ndarray]] = []
     rng = np.random.default_rng(seed)
-    for index, (image, pixel_size, truth) in enumerate(micrographs):
+    for index, (image, pixel_size, truth, doubtful) in enumerate(micrographs):
         detection = picker.detect(image, pixel_size, particle_diameter)
         found, labels = _candidates(detection, picker.model.detection, config)
         centres = detection.frame.to_micrograph(found.centres)
@@ -53,6 +64,7 @@ def mine_samples(
         if config.labels == "truth":
             if truth is None:
                 raise InputError("selection.labels=truth needs labelled micrographs; use 'confidence' without labels")
+            labels[match_one_to_one(centres, doubtful, radius).pick_index] = UNUSED
             labels[match_one_to_one(centres, truth, radius).pick_index] = POSITIVE
             all_centres = np.concatenate([centres, truth])
         peaks.append(found)

@@ -119,11 +119,6 @@ def check(settings: TrainSettings) -> None:
             "fcrn_weights is missing: the classifier learns from a trained FCRN's detections; "
             "give fcrn_weights=RUN/weights.safetensors"
         )
-    if settings.dataset.incomplete and settings.stage == "classifier" and settings.selection.labels == "truth":
-        raise InputError(
-            "dataset.incomplete=true and selection.labels=truth: particles without a label would be learnt as false ones; "
-            "use selection.labels=confidence, which needs no labels"
-        )
     if settings.also is not None and settings.stage != "fcrn":
         raise InputError("also=... is for the first network; train the classifier on one data set")
 

@@ -16,7 +16,7 @@ from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import write_autopick_star
-from drpnet.mining import mine_samples
+from drpnet.mining import Mined, mine_samples
 from drpnet.model import CASCADE, load_model
 from drpnet.simulation.parameters import SimulationParameters
 from experiments.figure2 import __main__ as figure2
@@ -110,7 +110,7 @@ def test_the_maps_shown_are_the_target_and_the_prediction_around_the_particle():
 
 
 def test_the_samples_shown_are_those_that_were_selected():
-    fields = [(one.image, one.pixel_size, None) for one in micrographs()]
+    fields = [Mined(one.image, one.pixel_size) for one in micrographs()]
     selected = mine_samples(picker(), fields, 173.0, SelectionConfig(), 0)
     view = shown()
     np.testing.assert_array_equal(view.samples.patches, selected.patches)

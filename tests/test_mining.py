@@ -9,7 +9,7 @@ from torch import nn
 from drpnet.cascade import Picker
 from drpnet.config import DetectionConfig, PatchConfig, SelectionConfig
 from drpnet.errors import InputError
-from drpnet.mining import mine_samples
+from drpnet.mining import Mined, mine_samples
 from drpnet.model import Model
 from drpnet.peaks import find_peaks
 
@@ -43,7 +43,7 @@ def micrographs(n=3, per_micrograph=6, seed=0):
             if all(np.hypot(*(centre - other)) > 55 for other in centres):
                 centres.append(centre)
                 image -= np.exp(-((rows - centre[0]) ** 2 + (columns - centre[1]) ** 2) / 200)
-        made.append((image.astype(np.float32), 2.0, np.array(centres)))
+        made.append(Mined(image.astype(np.float32), 2.0, np.array(centres)))
     return tuple(made)
 
 
@@ -76,6 +76,17 @@ def test_truth_makes_every_found_particle_a_positive():
     assert darkness(samples.patches[samples.labels == 0]).max() < darkness(samples.patches[samples.labels == 1]).min()
 
 
+def test_a_doubtful_place_is_neither():
+    """Of six particles two have labels and two are in doubt: the others count as false, and the doubtful as nothing."""
+    partly = [m._replace(truth=m.truth[:2], doubtful=m.truth[2:4] + 3) for m in micrographs()]
+    samples = mine_samples(picker(), partly, DIAMETER, SelectionConfig(labels="truth", background_share=0))
+    whole = mine_samples(picker(), micrographs(), DIAMETER, SelectionConfig(labels="truth", background_share=0))
+    assert (samples.labels == 1).sum() == 3 * 2
+    assert len(whole.labels) - len(samples.labels) == 3 * 2
+    # the two that nobody labelled and nobody doubts
+    assert (darkness(samples.patches[samples.labels == 0]) > 0.7).sum() == 3 * 2
+
+
 def test_deviation_makes_the_patterned_patches_positive():
     config = SelectionConfig(labels="deviation", positive_quantile=0.75, negative_quantile=0.25, background_share=0)
     samples = mine_samples(picker(), micrographs(), DIAMETER, config)
@@ -91,7 +102,7 @@ def test_levels_are_two_detections_with_settings_of_their_own():
     )  # fmt: skip
     samples = mine_samples(picker(), micrographs(), DIAMETER, config)
     expected = {0: 0, 1: 0}
-    for image, pixel_size, _ in micrographs():
+    for image, pixel_size, *_ in micrographs():
         seen = picker().detect(image, pixel_size, DIAMETER)
         settings = picker().model.detection
         positive = replace(settings, smoothing_sigma_px=3.0, threshold=0.1, levels=3, minimum_level=3)
@@ -107,7 +118,7 @@ def test_levels_are_two_detections_with_settings_of_their_own():
 
 def test_the_centres_are_not_looked_at_without_labels_truth():
     here = mine_samples(picker(), micrographs(), DIAMETER, SelectionConfig())
-    unlabelled = [(image, pixel_size, None) for image, pixel_size, _ in micrographs()]
+    unlabelled = [m._replace(truth=None) for m in micrographs()]
     there = mine_samples(picker(), unlabelled, DIAMETER, SelectionConfig())
     np.testing.assert_array_equal(here.patches, there.patches)
     np.testing.assert_array_equal(here.labels, there.labels)
@@ -129,7 +140,7 @@ def test_the_share_of_background_among_the_negatives(share):
 
 
 def test_truth_without_labels_is_an_error():
-    unlabelled = [(image, pixel_size, None) for image, pixel_size, _ in micrographs(1)]
+    unlabelled = [m._replace(truth=None) for m in micrographs(1)]
     with pytest.raises(InputError, match="selection.labels=truth needs labelled micrographs"):
         mine_samples(picker(), unlabelled, DIAMETER, SelectionConfig(labels="truth"))
 
@@ -149,7 +160,7 @@ def test_no_micrographs_are_an_error_in_words():
 
 def test_a_micrograph_without_particles_gives_no_positives_under_truth():
     image = np.random.default_rng(1).normal(size=(300, 300)).astype(np.float32)
-    with_empty = [*micrographs(2), (image, 2.0, np.empty((0, 2)))]
+    with_empty = [*micrographs(2), Mined(image, 2.0, np.empty((0, 2)))]
     samples = mine_samples(picker(), with_empty, DIAMETER, SelectionConfig(labels="truth"))
     assert 2 not in samples.micrograph[samples.labels == 1]
     assert 2 in samples.micrograph

@@ -9,7 +9,7 @@ from torch import nn
 
 from drpnet.calibration import Scores
 from drpnet.config import DatasetConfig
-from drpnet.datamodules import DistanceMapDataModule
+from drpnet.datamodules import ClassifierDataModule, DistanceMapDataModule
 from drpnet.datasets import LabelledSet, open_dataset
 from drpnet.errors import InputError
 from drpnet.model import load_model
@@ -20,7 +20,6 @@ from drpnet.scoring import calibrate
 from drpnet.simulation.dataset import simulate_dataset
 from drpnet.simulation.parameters import SimulationParameters
 from drpnet.targets import DistanceTarget
-from drpnet.train import check
 from drpnet.unlabelled import with_doubtful
 
 DIAMETER, PIXEL_SIZE = 180.0, 9.0
@@ -79,11 +78,19 @@ def test_a_network_that_knows_nothing_is_refused(incomplete):
         with_doubtful(incomplete, None)
 
 
-def test_a_classifier_is_not_taught_by_labels_that_are_incomplete():
-    words = ["experiment=trpv1_classifier", "dataset.incomplete=true", "fcrn_weights=default", "selection.labels=truth"]
-    with pytest.raises(InputError, match="use selection.labels=confidence"):
-        check(train_settings(compose_config("train", words)))
-    check(train_settings(compose_config("train", words[:3])))
+def test_a_classifier_is_not_taught_that_unlabelled_particles_are_false(complete, incomplete):
+    settings = train_settings(compose_config("train", ["experiment=trpv1_classifier", "fcrn_weights=default"]))
+    selection = replace(settings.selection, labels="truth", background_share=0)
+
+    def negatives(data):
+        made = ClassifierDataModule(data, load_model("default"), selection)
+        made.setup()
+        return sum(int((part.labels == 0).sum()) for part in (made.train_set, made.val_set))
+
+    hidden = sum(len(one.centres) - len(one.centres[::3]) for one in complete.train)
+    fooled, warned = negatives(incomplete), negatives(with_doubtful(incomplete, "default"))
+    assert fooled - negatives(complete) > 0.8 * hidden
+    assert warned - negatives(complete) < 0.2 * hidden
 
 
 @pytest.mark.parametrize("look", [None, Look(size=0.3)])

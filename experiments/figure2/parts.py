@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from drpnet.cascade import Picker
 from drpnet.config import SelectionConfig
 from drpnet.errors import InputError
-from drpnet.mining import MinedSamples, mine_samples
+from drpnet.mining import Mined, MinedSamples, mine_samples
 from drpnet.overlay import to_picture
 from drpnet.patches import extract_patches
 from drpnet.selection import NEGATIVE, POSITIVE
@@ -64,7 +64,7 @@ def parts(picker: Picker, source: Source, tiles: int = 24, seed: int = 0) -> Par
     size = 2 * round(FIELD * frame.particle_diameter_px / 2) + 1
     place = frame.from_micrograph(chosen[None])
     view, scale = to_picture(first.image, diameter / first.pixel_size)
-    fields = [(one.image, one.pixel_size, None) for one in source.micrographs]
+    fields = [Mined(one.image, one.pixel_size) for one in source.micrographs]
     samples = mine_samples(picker, fields, diameter, SelectionConfig(), seed)
     rng = np.random.default_rng(seed)
     return Parts(
