@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from drpnet.cascade import Picker
 from drpnet.cut import Cut, cut, parse_threshold
+from drpnet.diameter import better_diameter
 from drpnet.errors import InputError
 from drpnet.io.find import MicrographEntry, MicrographList, find_micrographs
 from drpnet.io.paths import MANIFEST
@@ -27,7 +29,7 @@ from drpnet.ledger import (
 from drpnet.model import Model
 from drpnet.pick_folder import claim, failed, manifest, refresh, require_same_places, tell_of_earlier
 from drpnet.pick_many import pick_all
-from drpnet.picking import Job, is_picked, redraw
+from drpnet.picking import Job, is_picked, load, redraw
 from drpnet.prepare import adapt, choose_device, device_words, prepare_model
 from drpnet.progress import bar, console, counted
 from drpnet.schema import PickSchema
@@ -102,10 +104,28 @@ def pick(
         raise InputError(f"none of the {len(found.entries)} micrographs could be picked; the first: {why}")
     write_manifest(out, manifest(settings, records, bad, note))
     result = PickResult(cut(out, threshold), failures, time.time() - started, elsewhere)
+    if todo and ready is None and result.cut is not None:
+        warn_of_diameter(Picker(model, device), job, done, result.cut)
     if settings.overlay:
         redraw(job, [records[entry.tree / entry.stem] for entry in done])
         write_manifest(out, {**read_manifest(out), "micrographs": [records[place] for place in sorted(records)]})
     return result
+
+
+def warn_of_diameter(picker: Picker, job: Job, done: list[MicrographEntry], found: Cut) -> None:
+    """A line where, on the micrograph with the median number of picks, another particle diameter finds far more."""
+    entry = sorted(done, key=lambda one: found.picks.get(one.name, 0))[len(done) // 2]
+    given = job.settings.particle_diameter
+    try:
+        image, pixel_size, _ = load(entry, job.settings.pixel_size)
+        other = better_diameter(picker, image, pixel_size, given)
+    except InputError:  # it was readable a moment ago, and its picks are written
+        return
+    if other is not None:
+        log.warning(
+            "is the particle diameter right? On %s, %g Angstrom finds %d picks, the given %g only %d; pick a few micrographs "
+            "with it into another folder and look", entry.name, other.diameter, other.picks, given, other.given_picks,
+        )  # fmt: skip
 
 
 def speed_words(picked: int, seconds: float) -> str:

@@ -19,8 +19,8 @@ LAYERS: list[list[str]] = [
     ["samples", "datasets", "unlabelled", "datamodules", "modules", "checkpoints"],
     [
         "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "convert",
-        "evaluation", "quality", "maps", "doctor", "overlay", "picking", "pick_many", "report", "scoring", "figures",
-        "simulate", "train", "adapt", "pick_folder", "prepare", "pick", "watch", "relion_job", "import_matlab",
+        "evaluation", "quality", "maps", "doctor", "overlay", "diameter", "picking", "pick_many", "report", "scoring",
+        "figures", "simulate", "train", "adapt", "pick_folder", "prepare", "pick", "watch", "relion_job", "import_matlab",
         "cluster", "pick_jobs", "sweep",
     ],
     ["cli"],
