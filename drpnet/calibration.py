@@ -31,6 +31,10 @@ class Scores:
     crowding: float
     clarity: float
 
+    def of(self, chosen: np.ndarray) -> "Scores":
+        """Those of the candidates that a boolean (n,) chooses."""
+        return replace(self, heights=self.heights[chosen], logits=self.logits[chosen])
+
 
 @dataclass(frozen=True)
 class FigureOfMerit:

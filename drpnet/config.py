@@ -230,6 +230,8 @@ class DatasetConfig:
     """The labels count rows from the last one of the .mrc, as CryoPPP's .csv does."""
     incomplete: bool = False
     """Many particles have no label: where the network that training starts from sees one, nobody knows."""
+    unlabelled_edge: float | None = None
+    """Particle diameters along the edges in which nobody labelled and nothing is learnt; None: as the labels show it."""
     unpaired: str = "error"
     """Micrographs without labels and labels without a micrograph: `error` (an incomplete data set), or `leave_out`."""
     train: list[str] = field(default_factory=list)
@@ -274,6 +276,10 @@ class DatasetConfig:
         _require(
             bool(self.star) or not self.selected_from,
             f"dataset.selected_from is {self.selected_from!r}; give the Select job's own particles .star in dataset.star",
+        )
+        _require(
+            self.unlabelled_edge is None or 0 <= self.unlabelled_edge < 100,
+            f"dataset.unlabelled_edge is {self.unlabelled_edge}; give particle diameters, 0 (the edges are labelled) or more",
         )
         _require(self.particle_diameter > 0, f"dataset.particle_diameter is {self.particle_diameter}; give it in Angstrom")
         overlap = set(self.test) & (set(self.train) | set(self.validation))

@@ -17,7 +17,7 @@ from drpnet.mining import Mined, mine_samples
 from drpnet.model import Model
 from drpnet.preprocess import Frame, network_frame, preprocess
 from drpnet.samples import Augmentation, DistanceMapPatches, EpochSampler, LabelledPatches, OnceSampler
-from drpnet.targets import leave_out
+from drpnet.targets import without_unlabelled
 
 log = logging.getLogger(__name__)
 Target = Callable[[tuple[int, int], np.ndarray, float], np.ndarray]
@@ -41,10 +41,12 @@ class WholeFrames(Dataset):
 
     def __getitem__(self, key: tuple[int, bool]) -> ValidationItem:
         index, counts = key
-        frame, centres, doubtful = self.frames[index], self.micrographs[index].centres, self.micrographs[index].doubtful
+        frame, of = self.frames[index], self.micrographs[index]
+        centres, doubtful = of.centres, of.doubtful
         seen = network_frame(frame)
         target = self.target(seen.image.shape, seen.from_micrograph(centres), seen.particle_diameter_px)
-        target = leave_out(target, seen.from_micrograph(doubtful), seen.particle_diameter_px / 2)
+        radius = seen.particle_diameter_px / 2
+        target = without_unlabelled(target, seen.from_micrograph(doubtful), of.edge / seen.scale[0], radius)
         return (
             torch.from_numpy(seen.image)[None],
             torch.from_numpy(np.asarray(target, np.float32))[None],
@@ -104,6 +106,7 @@ class DistanceMapDataModule(pl.LightningDataModule):
             [frame.from_micrograph(micrograph.centres) for frame, micrograph in of],
             doubtful=[frame.from_micrograph(micrograph.doubtful) for frame, micrograph in of],
             rejected=[frame.from_micrograph(micrograph.rejected) for frame, micrograph in of],
+            edges=[micrograph.edge / frame.scale[0] for frame, micrograph in of],
             target=self.target,
             size=self.patch_size,
             background_share=self.background_share,
@@ -152,7 +155,7 @@ class ClassifierDataModule(pl.LightningDataModule):
 
     def _micrographs(self) -> Iterable[Mined]:
         for micrograph in track(self.data.train, "Detecting in training micrographs", transient=True):
-            yield Mined(*micrograph.read(), micrograph.centres, micrograph.doubtful)
+            yield Mined(*micrograph.read(), micrograph.centres, micrograph.doubtful, micrograph.edge)
 
     def setup(self, stage: str | None = None) -> None:
         """Detect, select and cut out the patches once; validation patches come from other micrographs where possible."""

@@ -37,6 +37,8 @@ class LabelledMicrograph:
     doubt: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """How probable it is (n,) that they do."""
     rejected: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    edge: float = 0.0
+    """Px along the edges in which nobody labelled: see `drpnet.unlabelled`."""
     """Places (n, 2) that were picked once and are known to hold no particle."""
 
     @property

@@ -8,7 +8,7 @@ from drpnet.cascade import Picker
 from drpnet.config import PRESETS
 from drpnet.errors import InputError
 
-FACTORS = (0.5, 0.7, 1.4, 2.0)
+FACTORS = (0.7, 1.4, 2.0)
 FAR_MORE, LEAST = 1.5, 30.0
 """How many times as much another diameter must find, and how many particles at least, before it is worth a word."""
 

@@ -20,18 +20,21 @@ from drpnet.selection import (
     judge_by_grey_levels,
     select_samples,
 )
+from drpnet.targets import inside_edge
 
 
 class Mined(NamedTuple):
-    """A micrograph: image (h, w), Angstrom a px; centres (n, 2), and places (n, 2) of which nobody knows whether they are some.
+    """A micrograph: image (h, w), Angstrom a px; centres (n, 2), places (n, 2) of which nobody knows whether they are some, and
+    px along the edges without labels.
 
-    The last two are used only under `labels: truth`.
+    The last three are used only under `labels: truth`.
     """
 
     image: np.ndarray
     pixel_size: float
     truth: np.ndarray | None = None
     doubtful: np.ndarray = np.zeros((0, 2))
+    edge: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def mine_samples(
     known, places, patches, owner = [], [], [], []
     background: list[tuple[int, np.ndarray]] = []
     rng = np.random.default_rng(seed)
-    for index, (image, pixel_size, truth, doubtful) in enumerate(micrographs):
+    for index, (image, pixel_size, truth, doubtful, edge) in enumerate(micrographs):
         detection = picker.detect(image, pixel_size, particle_diameter)
         found, labels = _candidates(detection, picker.model.detection, config)
         centres = detection.frame.to_micrograph(found.centres)
@@ -65,6 +68,7 @@ def mine_samples(
             if truth is None:
                 raise InputError("selection.labels=truth needs labelled micrographs; use 'confidence' without labels")
             labels[match_one_to_one(centres, doubtful, radius).pick_index] = UNUSED
+            labels[~inside_edge(centres, image.shape, edge)] = UNUSED
             labels[match_one_to_one(centres, truth, radius).pick_index] = POSITIVE
             all_centres = np.concatenate([centres, truth])
         peaks.append(found)

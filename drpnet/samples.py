@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from drpnet.patches import patch_corners
 from drpnet.preprocess import Frame, rescale, standardise
-from drpnet.targets import leave_out
+from drpnet.targets import without_unlabelled
 
 _KNOTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.71)
 """Spatial frequencies (cycles per frame px) between which the gain of a look is interpolated."""
@@ -130,12 +130,14 @@ class OnceSampler(DistributedSampler):
 
 
 class _Shown(NamedTuple):
-    """A frame as an epoch sees it: image and target (h, w), particle centres and rejected and doubtful places (n, 2)."""
+    """A frame as an epoch sees it: image and target (h, w), particle centres and rejected and doubtful places (n, 2), and
+    how many px along its edges have no labels."""
 
     image: np.ndarray
     centres: np.ndarray
     rejected: np.ndarray
     doubtful: np.ndarray
+    edge: float
     target: np.ndarray
 
 
@@ -143,7 +145,7 @@ class DistanceMapPatches(Dataset):
     """Patches of frames around particle centres and rejected places (and a share of random places) with their distance maps.
 
     Items are addressed by (epoch, index); what is drawn depends on (seed, epoch, index) alone. Each is a pair of tensors
-    (1, s, s). The map is NaN around doubtful places, about which nothing is known.
+    (1, s, s). The map is NaN around doubtful places and along unlabelled edges, about which nothing is known.
     """
 
     def __init__(
@@ -158,11 +160,12 @@ class DistanceMapPatches(Dataset):
         seed: int = 0,
         doubtful: Sequence[np.ndarray] | None = None,
         rejected: Sequence[np.ndarray] | None = None,
+        edges: Sequence[float] | None = None,
     ):
         """Frames with their particle centres (n, 2) in frame pixels; `patches` an epoch (0: one a place, as the paper)."""
         self.frames, self.target = frames, target
         nothing = [np.zeros((0, 2))] * len(frames)
-        of = zip(frames, centres, rejected or nothing, doubtful or nothing, strict=True)
+        of = zip(frames, centres, rejected or nothing, doubtful or nothing, edges or [0.0] * len(frames), strict=True)
         self.shown = [self._shown(*one) for one in of]
         self.plain, self.seen_epoch = self.shown, -1
         for frame in frames:
@@ -201,10 +204,12 @@ class DistanceMapPatches(Dataset):
             torch.from_numpy(np.ascontiguousarray(truth, np.float32))[None],
         )
 
-    def _shown(self, frame: Frame, centres: np.ndarray, rejected: np.ndarray, doubtful: np.ndarray) -> _Shown:
+    def _shown(
+        self, frame: Frame, centres: np.ndarray, rejected: np.ndarray, doubtful: np.ndarray, edge: float
+    ) -> _Shown:
         target = self.target(frame.image.shape, centres, frame.particle_diameter_px)
-        target = leave_out(target, doubtful, frame.particle_diameter_px / 2)
-        return _Shown(frame.image, centres, rejected, doubtful, target)
+        target = without_unlabelled(target, doubtful, edge, frame.particle_diameter_px / 2)
+        return _Shown(frame.image, centres, rejected, doubtful, edge, target)
 
     def _look(self, epoch: int) -> None:
         """The frames of this epoch; a frame's look depends on (seed, epoch, its number) alone."""
@@ -217,8 +222,9 @@ class DistanceMapPatches(Dataset):
             if look.size:
                 image, scale = look.resize(rng, frame.image)
                 seen = replace(frame, image=look.vary(rng, image), scale=scale)
-                places = (seen.from_micrograph(points) for points in (plain.centres, plain.rejected, plain.doubtful))
-                self.shown.append(self._shown(seen, *places))
+                before = (plain.centres, plain.rejected, plain.doubtful)
+                centres, rejected, doubtful = (seen.from_micrograph(points) for points in before)
+                self.shown.append(self._shown(seen, centres, rejected, doubtful, plain.edge / scale[0]))
             else:
                 self.shown.append(plain._replace(image=look.vary(rng, frame.image)))
         self.seen_epoch = epoch

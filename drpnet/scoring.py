@@ -16,6 +16,7 @@ from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.picks import Candidates
 from drpnet.measures.matching import match_one_to_one
 from drpnet.model import Calibration, Model
+from drpnet.targets import inside_edge
 
 log = logging.getLogger(__name__)
 Picked = tuple[Candidates, float]
@@ -55,7 +56,7 @@ def score(picked: Sequence[Picked], micrographs: Sequence[LabelledMicrograph]) -
 def calibrate(model: Model, micrographs: Sequence[LabelledMicrograph], diameter: float) -> Model:
     """The model with its figure of merit fitted on labelled micrographs, with and without the classifier.
 
-    A candidate at a doubtful place counts as true as far as it is probable.
+    A candidate at a doubtful place counts as true as far as it is probable, and one at an unlabelled edge not at all.
     """
     picker, seen, is_true = Picker(model), [], []
     for micrograph in track(micrographs, "Calibrating the figure of merit", transient=True):
@@ -64,9 +65,12 @@ def calibrate(model: Model, micrographs: Sequence[LabelledMicrograph], diameter:
         radius, hit = diameter / pixel_size / 2, np.zeros(len(centres))
         doubted = match_one_to_one(centres, micrograph.doubtful, radius)
         hit[doubted.pick_index] = micrograph.doubt[doubted.truth_index]
-        hit[match_one_to_one(centres, micrograph.centres, radius).pick_index] = 1
-        seen.append(scores)
-        is_true.append(hit)
+        found = match_one_to_one(centres, micrograph.centres, radius).pick_index
+        hit[found] = 1
+        known = inside_edge(centres, image.shape, micrograph.edge)
+        known[found] = True
+        seen.append(scores.of(known))
+        is_true.append(hit[known])
     labels = np.concatenate(is_true)
     if not 0 < labels.sum() < len(labels):
         log.warning("the figure of merit stays uncalibrated: %d of %d candidates are true", labels.sum(), len(labels))

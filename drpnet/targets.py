@@ -45,6 +45,31 @@ def leave_out(target: np.ndarray, places: np.ndarray, radius: float) -> np.ndarr
     return np.where(disc_mask(target.shape, places, radius) & (target == 0), np.float32(np.nan), target)
 
 
+def without_unlabelled(target: np.ndarray, doubtful: np.ndarray, edge: float, radius: float) -> np.ndarray:
+    """The map (h, w) without what nobody knows: around doubtful places (n, 2), and an edge that nobody labelled, in px.
+
+    A particle there would reach half its diameter, `radius` px, beyond.
+    """
+    target = leave_out(target, doubtful, radius) if len(doubtful) else target
+    return leave_out_edge(target, edge + radius) if edge else target
+
+
+def leave_out_edge(target: np.ndarray, width: float) -> np.ndarray:
+    """The map (h, w) with NaN, which no loss counts, within `width` px of an edge where it is 0; 0 px: the map itself."""
+    edge, first = np.ones(target.shape, bool), int(np.ceil(width))
+    edge[first : target.shape[0] - first, first : target.shape[1] - first] = False
+    return np.where(edge & (target == 0), np.float32(np.nan), target)
+
+
+def inside_edge(places: np.ndarray, shape: tuple[int, ...], width: float) -> np.ndarray:
+    """Boolean (n,): which places (n, 2) of an image of `shape` (h, w) are at least `width` px from every edge; 0 px: all."""
+    if width <= 0:
+        return np.ones(len(places), bool)
+    last = np.asarray(shape) - 1
+    inside: np.ndarray = np.all((places >= width) & (places <= last - width), axis=1)
+    return inside
+
+
 def _windows(shape: tuple[int, int], centres: np.ndarray, radius: float):
     """For every centre, the slices of the image around it and the squared distances inside them."""
     reach = int(np.ceil(radius))

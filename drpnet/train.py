@@ -31,7 +31,7 @@ from drpnet.progress import counted
 from drpnet.provenance import provenance, versions
 from drpnet.schema import TrainSettings, clear_errors, train_settings
 from drpnet.scoring import calibrate, pick_all, score
-from drpnet.unlabelled import with_doubtful
+from drpnet.unlabelled import with_doubtful, with_edges
 
 log = logging.getLogger(__name__)
 # advertisements and hints for other data than ours; what matters of the devices is said by us
@@ -69,6 +69,7 @@ def train(config: DictConfig, folder: Path) -> float:
             facts = [one for one in (settings.dataset, settings.also) if one is not None]
             sets = [open_dataset(one, progress) for one in facts]
         known = settings.initial_weights or settings.fcrn_weights
+        sets = [with_edges(own, one.unlabelled_edge) for one, own in zip(facts, sets, strict=True)]
         sets = [with_doubtful(own, known) if one.incomplete else own for one, own in zip(facts, sets, strict=True)]
         data = reduce(joined, sets)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}

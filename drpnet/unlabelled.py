@@ -1,17 +1,60 @@
-"""Incomplete labels: where a particle may lie that nobody labelled, so that training does not call it background."""
+"""Incomplete labels: where a particle may lie that nobody labelled, so that training does not call it background.
 
+Hardly anybody labels particles at the edges, whose box is not whole. That shows in the labels themselves, and nothing is
+learnt there.
+"""
+
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from rich.progress import track
 
 from drpnet.cascade import Picker
 from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.errors import InputError
+from drpnet.io.micrographs import read_pixel_size, read_shape
 from drpnet.measures.matching import match_one_to_one
 from drpnet.model import load_model
 
+log = logging.getLogger(__name__)
+WIDEST, CHANCE = 1.5, 0.01
+"""Particle diameters of an unlabelled edge at the most; how improbable it must be that labels keep so far from it by chance."""
 DOUBT = 0.1
 """Figure of merit from which an unlabelled candidate may be a particle."""
+
+
+def with_edges(data: LabelledSet, given: float | None) -> LabelledSet:
+    """The set with the width of the edge in which nobody labelled: `given` particle diameters, else as the labels show it."""
+    width = unlabelled_edge((*data.train, *data.validation), data.particle_diameter) if given is None else given
+    if not width:
+        return data
+    log.info("%s: no labels within %.2g particle diameters of an edge, where nothing is learnt", data.name, width)
+    parts = []
+    for part in (data.train, data.validation):
+        diameters = (data.particle_diameter / _pixel_size(one) for one in part)
+        parts.append(tuple(replace(one, edge=width * px) for one, px in zip(part, diameters, strict=True)))
+    return replace(data, train=parts[0], validation=parts[1])
+
+
+def unlabelled_edge(micrographs: Sequence[LabelledMicrograph], diameter: float) -> float:
+    """Particle diameters between the edges and the labels next to them, `WIDEST` at most.
+
+    0 where labels anywhere in the micrographs would leave as wide an edge with a probability of `CHANCE` or more.
+    """
+    shapes = [np.array(read_shape(one.path)) / diameter * _pixel_size(one) for one in micrographs]
+    width = WIDEST
+    for one, shape in zip(micrographs, shapes, strict=True):
+        places = (one.centres + 0.5) * _pixel_size(one) / diameter
+        width = min(width, float(np.minimum(places, shape - places).min(initial=np.inf)))
+    inside = [np.prod(np.maximum(shape - 2 * width, 1e-9)) / np.prod(shape) for shape in shapes]
+    chance = np.prod([share ** len(one.centres) for one, share in zip(micrographs, inside, strict=True)])
+    return width if chance < CHANCE else 0.0
+
+
+def _pixel_size(micrograph: LabelledMicrograph) -> float:
+    return micrograph.pixel_size or read_pixel_size(micrograph.path) or micrograph.read()[1]
 
 
 def with_doubtful(data: LabelledSet, weights: str | None) -> LabelledSet:

@@ -16,7 +16,7 @@ from drpnet.scoring import calibrate, pick_all, score
 def micrograph(stem, centres, image=None):
     found = np.asarray(centres, float).reshape(-1, 2)
     doubts = {"doubtful": np.zeros((0, 2)), "doubt": np.zeros(0)}
-    return SimpleNamespace(stem=stem, centres=found, **doubts, read=lambda: (image, 2.0))
+    return SimpleNamespace(edge=0.0, stem=stem, centres=found, **doubts, read=lambda: (image, 2.0))
 
 
 def candidates(centres, merit):

@@ -20,7 +20,7 @@ from drpnet.scoring import calibrate
 from drpnet.simulation.dataset import simulate_dataset
 from drpnet.simulation.parameters import SimulationParameters
 from drpnet.targets import DistanceTarget
-from drpnet.unlabelled import with_doubtful
+from drpnet.unlabelled import unlabelled_edge, with_doubtful, with_edges
 
 DIAMETER, PIXEL_SIZE = 180.0, 9.0
 
@@ -108,7 +108,7 @@ def test_the_target_is_unknown_at_doubtful_places_and_nowhere_else(incomplete, l
         unknown = np.isnan(after.target)
         np.testing.assert_array_equal(after.image, before.image)
         np.testing.assert_array_equal(after.target[~unknown], before.target[~unknown])
-        assert 0.05 < unknown.mean() < 0.6 and not before.target[unknown].any()
+        assert 0.03 < unknown.mean() < 0.6 and not before.target[unknown].any()
         scale = after.image.shape[0] / 320  # of this look
         pixels = np.argwhere(np.ones(unknown.shape, bool))
         nearest = distance(pixels, (micrograph.doubtful + 0.5) * scale - 0.5).min(axis=1).reshape(unknown.shape)
@@ -138,3 +138,80 @@ def test_unlabelled_particles_do_not_count_as_false_in_the_figure_of_merit(compl
         middle.append(-fitted.logit(Scores(np.zeros(1), np.zeros(1), 0.0, 1.0))[0] / fitted.height[1])
     right, doubted, taken_for_false = middle
     assert abs(doubted - right) < abs(taken_for_false - right) / 2
+
+
+# ------------------------------------------------------------------------------------------------------------------ edges
+
+
+def trimmed(data: LabelledSet, width: float) -> LabelledSet:
+    """Labels within so many diameters of an edge are gone."""
+    limit = width * DIAMETER / PIXEL_SIZE
+
+    def inner(one):
+        last = np.array(one.read()[0].shape) - 1
+        return replace(one, centres=one.centres[((one.centres >= limit) & (one.centres <= last - limit)).all(axis=1)])
+
+    return replace(data, train=tuple(map(inner, data.train)), validation=tuple(map(inner, data.validation)))
+
+
+def test_an_edge_without_labels_shows_in_the_labels(complete):
+    assert unlabelled_edge(complete.train, DIAMETER) == 0
+    for width in (0.6, 1.0):
+        assert width <= unlabelled_edge(trimmed(complete, width).train, DIAMETER) < width + 0.35
+    # a handful of labels is as far from the edges by chance
+    few = [replace(one, centres=one.centres[:2]) for one in trimmed(complete, 0.6).train]
+    assert unlabelled_edge(few, DIAMETER) == 0
+    far = trimmed(complete, 3.0).train
+    assert unlabelled_edge(far, DIAMETER) == 1.5
+    assert unlabelled_edge([replace(one, centres=one.centres[:0]) for one in complete.train], DIAMETER) == 0
+
+
+def test_what_is_given_decides_and_validation_has_it_too(complete):
+    assert with_edges(complete, None) is complete and with_edges(trimmed(complete, 1.0), 0.0).train[0].edge == 0
+    for one in (*(given := with_edges(complete, 0.7)).train, *given.validation):
+        assert one.edge == pytest.approx(0.7 * DIAMETER / PIXEL_SIZE)
+
+
+@pytest.mark.parametrize("look", [None, Look(size=0.3)])
+def test_nothing_is_learnt_at_an_unlabelled_edge(complete, look):
+    data = with_edges(trimmed(complete, 1.0), None)
+    config = load_model("default").preprocess
+    made = DistanceMapDataModule(data, config, DistanceTarget(), augmentation=Augmentation(look=look))
+    made.setup()
+    made.train_set[1, 0]  # the second epoch's look
+    for shown in made.train_set.shown:
+        # the frame's particles are 20 px wide, and so are the micrograph's: half of one beyond the edge
+        width = data.train[0].edge * shown.target.shape[0] / 320 + 10
+        known = ~np.isnan(shown.target)
+        outer, inner = int(width) - 1, int(width) + 2
+        assert not known[0].any() and not known[:outer, -1].any()
+        assert known[inner:-inner, inner:-inner].all()
+    target = made.val_set[0, True][1][0].numpy()
+    assert np.isnan(target[0]).all() and not np.isnan(target[60:-60, 60:-60]).any()
+
+
+def test_an_unlabelled_edge_does_not_count_in_the_figure_of_merit(complete):
+    model = load_model("default")
+    high = Scores(np.full(1, 0.6), np.zeros(1), -2.0, 1.0)
+    found = {}
+    part = trimmed(complete, 1.0)
+    for name, data in (("whole", complete), ("told", with_edges(part, None)), ("not", part)):
+        found[name] = calibrate(model, data.train, DIAMETER).calibration.detector.logit(high)[0]
+    assert abs(found["told"] - found["whole"]) < 1 < found["whole"] - found["not"]
+
+
+def test_a_classifier_is_not_taught_that_particles_at_an_unlabelled_edge_are_false(complete):
+    selection = replace(
+        train_settings(compose_config("train", ["experiment=trpv1_classifier", "fcrn_weights=default"])).selection,
+        labels="truth", background_share=0,
+    )  # fmt: skip
+
+    def negatives(data):
+        made = ClassifierDataModule(data, load_model("default"), selection)
+        made.setup()
+        return sum(int((part.labels == 0).sum()) for part in (made.train_set, made.val_set))
+
+    gone = sum(len(a.centres) - len(b.centres) for a, b in zip(complete.train, trimmed(complete, 1.0).train, strict=True))
+    assert gone >= 10
+    assert negatives(trimmed(complete, 1.0)) - negatives(complete) > 0.8 * gone
+    assert negatives(with_edges(trimmed(complete, 1.0), None)) <= negatives(complete)

@@ -51,3 +51,21 @@ def scored(
         inside = outside_border(truth, shape, border) if border else np.ones(len(truth), bool)
         fields[micrograph.stem] = (found.centres[kept], found.figure_of_merit[kept], truth[inside], 2 * shares * radius)
     return score_micrographs(fields)
+
+
+def four_ways(
+    picked: list[Picked], of: list[LabelledMicrograph], border: float, threshold: float
+) -> dict[str, dict[str, Any]]:
+    """The scores at the default threshold and at the best one, each within half a diameter and (`tight`) within 0.2 of one."""
+    found = {}
+    for name, shares in (("", 0.5), ("tight_", 0.2)):
+        every = scored(picked, of, border, float("-inf"), shares)
+        found[f"{name}default"] = scored(picked, of, border, threshold, shares)
+        found[f"{name}best"] = scored(picked, of, border, every["best_threshold"], shares)
+    return found
+
+
+def counts(scores: dict[str, Any]) -> dict[str, list[int]]:
+    """True picks, picks and labels by micrograph, of scores whose pairs are one to one."""
+    rows = scores["per_micrograph"]
+    return {row["micrograph"]: [round(row["precision"] * row["picks"]), row["picks"], row["truth"]] for row in rows}

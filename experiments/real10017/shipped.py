@@ -14,7 +14,7 @@ from drpnet.log_picker import log_candidates
 from drpnet.measures.matching import outside_border
 from drpnet.model import load_model
 from drpnet.scoring import Picked, pick_all
-from experiments.real10017.data import ENTRIES, micrographs, scored
+from experiments.real10017.data import ENTRIES, counts, four_ways, micrographs, scored
 
 EMPTY_DIAMETERS = (120, 180, 300)
 EMPTY_PIXEL_SIZE = 4.0
@@ -30,8 +30,8 @@ def shipped(real: Path, weights: str) -> dict[str, Any]:
             picked = pick_all(model, chosen, entry.diameter * factor, f"{name}, diameter x {factor:g}")
             # a wrong diameter must not move the matching radius
             picked = [(found, radius / factor) for found, radius in picked]
-            default = scored(picked, chosen, entry.border, PRESETS["balanced"])
-            best = scored(picked, chosen, entry.border, 0.0)
+            ways = four_ways(picked, chosen, entry.border, PRESETS["balanced"])
+            default, best = ways["default"], scored(picked, chosen, entry.border, 0.0)
             rows[f"{name} x{factor:g}"] = {
                 "diameter": entry.diameter * factor,
                 **{key: default[key] for key in ("precision", "recall", "f_measure", "picks", "truth")},
@@ -40,6 +40,9 @@ def shipped(real: Path, weights: str) -> dict[str, Any]:
                 "average_precision": best["average_precision"],
                 "unrestricted_f_measure": scored(picked, chosen, 0, PRESETS["balanced"])["f_measure"],
                 "recall_at_equal_count": recall_at_equal_count(picked, real, name),
+                "tight_f_measure": ways["tight_default"]["f_measure"],
+                "tight_best_f_measure": ways["tight_best"]["f_measure"],
+                "counts": {way: counts(scores) for way, scores in ways.items()},
             }
         rows[f"{name} LoG"] = _log_row(real, name)
     return {"weights": weights, "entries": rows, "empty": empty(model, real / "particle_free")}
@@ -68,7 +71,9 @@ def _log_row(real: Path, name: str) -> dict[str, Any]:
         centres, scores = log_candidates(image, pixel_size, entry.diameter)
         picked.append((Candidates(centres, scores, scores, scores), entry.diameter / pixel_size / 2))
     best = scored(picked, chosen, entry.border, float("-inf"))
-    return {"best_f_measure": best["best_f_measure"], "best_threshold": best["best_threshold"]}
+    ways = four_ways(picked, chosen, entry.border, best["best_threshold"])
+    of_best = {way: counts(scores) for way, scores in ways.items() if way.endswith("best")}
+    return {"best_f_measure": best["best_f_measure"], "best_threshold": best["best_threshold"], "counts": of_best}
 
 
 def empty(model: Any, folder: Path) -> list[dict[str, Any]]:

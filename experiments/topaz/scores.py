@@ -14,7 +14,7 @@ from drpnet.io.picks import Candidates
 from drpnet.peaks import suppress_neighbours
 from drpnet.scoring import Picked
 from experiments.real10017.crossvalidate import FOLDS
-from experiments.real10017.data import ENTRIES, micrographs, scored
+from experiments.real10017.data import ENTRIES, counts, four_ways, micrographs, scored
 from experiments.real10017.shipped import EMPTY_DIAMETERS, EMPTY_PIXEL_SIZE, recall_at_equal_count
 from experiments.topaz.picking import PIXEL_SIZE, pick, view
 from experiments.topaz.programs import DETECTORS
@@ -81,16 +81,16 @@ def numbers(picked: list[Picked], of: list[LabelledMicrograph], border: float) -
 
     `thinned`: without the picks that are closer to a better one than DRPnet lets its own be.
     """
-    default = scored(picked, of, border, DEFAULT)
     every = scored(picked, of, border, -np.inf)
-    tight = scored(picked, of, border, -np.inf, 0.2)
+    ways = four_ways(picked, of, border, DEFAULT)
     fewer = [thinned(*one) for one in picked]
     return {
-        **{key: default[key] for key in ("precision", "recall", "f_measure", "picks", "truth")},
+        **{key: ways["default"][key] for key in ("precision", "recall", "f_measure", "picks", "truth")},
         **{key: every[key] for key in ("best_f_measure", "best_threshold", "average_precision")},
         "unrestricted_f_measure": scored(picked, of, 0, DEFAULT)["f_measure"],
-        "tight_f_measure": scored(picked, of, border, DEFAULT, 0.2)["f_measure"],
-        "tight_best_f_measure": tight["best_f_measure"],
+        "tight_f_measure": ways["tight_default"]["f_measure"],
+        "tight_best_f_measure": ways["tight_best"]["f_measure"],
+        "counts": {way: counts(scores) for way, scores in ways.items()},
         "thinned_f_measure": scored(fewer, of, border, DEFAULT)["f_measure"],
         "thinned_best_f_measure": scored(fewer, of, border, -np.inf)["best_f_measure"],
     }

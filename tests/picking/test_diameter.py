@@ -39,11 +39,11 @@ class Finds:
 @pytest.mark.parametrize(
     ("picks", "expected"),
     [
-        ({"d100": 50, "d140": 200, "d200": 210, "d70": 0, "d50": 0}, (140, 200, 50)),  # of two alike, the nearer one
-        ({"d100": 50, "d140": 120, "d200": 210, "d70": 0, "d50": 0}, (200, 210, 50)),
-        ({"d100": 50, "d140": 20, "d200": 0, "d70": 200, "d50": 210}, (70, 200, 50)),
-        ({"d100": 50, "d140": 70, "d200": 70, "d70": 140, "d50": 280}, None),  # smaller ones must cover more
-        ({"d100": 5, "d140": 30, "d200": 20, "d70": 40, "d50": 90}, None),  # too few to tell
+        ({"d100": 50, "d140": 200, "d200": 210, "d70": 0}, (140, 200, 50)),  # of two alike, the nearer one
+        ({"d100": 50, "d140": 120, "d200": 210, "d70": 0}, (200, 210, 50)),
+        ({"d100": 50, "d140": 20, "d200": 0, "d70": 200}, (70, 200, 50)),
+        ({"d100": 50, "d140": 70, "d200": 70, "d70": 140}, None),  # smaller ones must cover more
+        ({"d100": 5, "d140": 30, "d200": 20, "d70": 40}, None),  # too few to tell
         ({"d100": 0, "d140": 60}, (140, 60, 0)),  # the others are too large for the image
         ({"d100": 60}, None),
     ],
@@ -54,9 +54,9 @@ def test_what_counts_as_far_more(picks, expected):
 
 
 def test_diameters_of_hardly_any_pixels_are_left_out():
-    picks = {"d100": 0, "d140": 0, "d200": 0, "d70": 500, "d50": 900}
-    assert better_diameter(Finds(**picks), IMAGE, 3.0, 100.0) == OtherDiameter(70, 500, 0)  # 50 Angstrom are 16.7 px
-    assert better_diameter(Finds(**picks), IMAGE, 4.0, 100.0) is None
+    picks = {"d100": 0, "d140": 0, "d200": 0, "d70": 500}
+    assert better_diameter(Finds(**picks), IMAGE, 3.5, 100.0) == OtherDiameter(70, 500, 0)
+    assert better_diameter(Finds(**picks), IMAGE, 4.0, 100.0) is None  # 70 Angstrom are 17.5 px
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -1,0 +1,1 @@
+"""Every accuracy measured on real micrographs in one place, with intervals and paired differences."""
