@@ -13,10 +13,12 @@ FAINT, CLEAR = 0.0, 2.5
 def clarity(image: np.ndarray, diameter_px: float) -> float:
     """From 0, where waves as long as the particle are no stronger than shorter ones, as in noise, to 1.
 
-    A preprocessed micrograph (h, w), and the particle's diameter in its pixels, at least 12 for all of the noise's band. The
-    median over square tiles, so that a carbon edge or a patch of frost decides nothing.
+    A preprocessed micrograph (h, w), and the particle's diameter in its pixels; 0 below the 12 px that the noise's band needs.
+    The median over square tiles, so that a carbon edge or a patch of frost decides nothing.
     """
-    size = max(8, round(TILE_DIAMETERS * diameter_px))
+    if diameter_px < 2 * NOISE[1]:
+        return 0.0
+    size = round(TILE_DIAMETERS * diameter_px)
     padded = np.pad(image, [(0, max(0, size - length)) for length in image.shape], mode="symmetric")
     half = size // 2
     tiles = np.lib.stride_tricks.sliding_window_view(padded, (size, size))[::half, ::half].reshape(-1, size, size)

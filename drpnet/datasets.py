@@ -37,9 +37,9 @@ class LabelledMicrograph:
     doubt: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """How probable it is (n,) that they do."""
     rejected: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    """Places (n, 2) that were picked once and are known to hold no particle."""
     edge: float = 0.0
     """Px along the edges in which nobody labelled: see `drpnet.unlabelled`."""
-    """Places (n, 2) that were picked once and are known to hold no particle."""
 
     @property
     def stem(self) -> str:
@@ -131,13 +131,19 @@ def _of_particles(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]
     none, and as `read_particle_labels`.
     """
     star = root / config.star
-    kept = {labels.name: labels for labels in read_particle_labels(_star(config, "star"), config.pixel_size)}
+    kept = {labels.path.resolve(): labels for labels in read_particle_labels(_star(config, "star"), config.pixel_size)}
     before = {}
     if config.selected_from:
-        before = {labels.name: labels for labels in read_particle_labels(_star(config, "selected_from"), config.pixel_size)}
-        nothing = {name: replace(labels, centres=np.zeros((0, 2))) for name, labels in before.items()}
+        every = read_particle_labels(_star(config, "selected_from"), config.pixel_size)
+        before = {labels.path.resolve(): labels for labels in every}
+        if unknown := [labels.name for path, labels in kept.items() if path not in before]:
+            raise InputError(
+                f"dataset {config.name}: {len(unknown)} of {len(kept)} micrographs of {config.star}, first {unknown[0]}, are "
+                f"not in {config.selected_from}: it was selected from another star; correct dataset.selected_from"
+            )
+        nothing = {path: replace(labels, centres=np.zeros((0, 2))) for path, labels in before.items()}
         kept = {**nothing, **kept}
-    found = [kept[name] for name in sorted(kept)]
+    found = sorted(kept.values(), key=lambda labels: labels.name)
     trees = [tree_and_stem(labels.name) for labels in found]
     stems = Counter(stem for _, stem in trees)
     log.info("%s: %d particles on %d micrographs", star, sum(len(labels.centres) for labels in found), len(found))
@@ -148,7 +154,7 @@ def _of_particles(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]
     if not config.selected_from:
         return micrographs
     of = zip(micrographs, found, strict=True)
-    judged = [_with_rejected(one, before.get(labels.name), config.particle_diameter) for one, labels in of]
+    judged = [_with_rejected(one, before.get(labels.path.resolve()), config.particle_diameter) for one, labels in of]
     log.info("%s: %d particles were rejected", config.selected_from, sum(len(one.rejected) for one in judged))
     return judged
 

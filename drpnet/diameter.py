@@ -22,21 +22,23 @@ class OtherDiameter:
     given_picks: int
 
 
-def better_diameter(picker: Picker, image: np.ndarray, pixel_size: float, diameter: float) -> OtherDiameter | None:
+def better_diameter(
+    picker: Picker, image: np.ndarray, pixel_size: float, diameter: float, threshold: float = PRESETS["balanced"]
+) -> OtherDiameter | None:
     """Of the given diameter times `FACTORS`, the one that finds far more in a micrograph (h, w); None where none does.
 
-    Particles are counted by their figures of merit. A smaller diameter must cover more of the micrograph, since there is room
-    for more of anything that small; of a larger one more picks are enough. Left out are diameters too large for the image, and
-    those of fewer px than the network sees: an enlarged image has nothing more to show.
+    Picks reach the threshold, and are counted by their figures of merit. A smaller diameter must cover more of the micrograph,
+    since there is room for more of anything that small; of a larger one more picks are enough. Left out are diameters too large
+    for the image, and those of fewer px than the network sees: an enlarged image has nothing more to show.
     """
-    given_picks, given = _found(picker, image, pixel_size, diameter)
+    given_picks, given = _found(picker, image, pixel_size, diameter, threshold)
     counted: dict[float, float] = {}
     picks: dict[float, int] = {}
     for factor in FACTORS:
         if factor * diameter / pixel_size < picker.model.preprocess.particle_diameter_px:
             continue
         try:
-            picks[factor], particles = _found(picker, image, pixel_size, factor * diameter)
+            picks[factor], particles = _found(picker, image, pixel_size, factor * diameter, threshold)
         except InputError:
             continue
         counted[factor] = particles * min(1.0, factor) ** 2
@@ -48,8 +50,8 @@ def better_diameter(picker: Picker, image: np.ndarray, pixel_size: float, diamet
     return OtherDiameter(factor * diameter, picks[factor], given_picks)
 
 
-def _found(picker: Picker, image: np.ndarray, pixel_size: float, diameter: float) -> tuple[int, float]:
-    """How many picks at the balanced figure of merit, and how many of them are particles by their figures of merit."""
+def _found(picker: Picker, image: np.ndarray, pixel_size: float, diameter: float, threshold: float) -> tuple[int, float]:
+    """How many picks, and how many of them are particles by their figures of merit."""
     merit = picker.pick(image, pixel_size, diameter).figure_of_merit
-    kept = merit[merit >= PRESETS["balanced"]]
+    kept = merit[merit >= threshold]
     return len(kept), float(kept.sum())

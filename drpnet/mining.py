@@ -70,13 +70,15 @@ def mine_samples(
             labels[match_one_to_one(centres, doubtful, radius).pick_index] = UNUSED
             labels[~inside_edge(centres, image.shape, edge)] = UNUSED
             labels[match_one_to_one(centres, truth, radius).pick_index] = POSITIVE
-            all_centres = np.concatenate([centres, truth])
+            all_centres = np.concatenate([centres, truth, doubtful])
         peaks.append(found)
         known.append(labels)
         places.append(centres / radius)
         patches.append(picker.patches(image, pixel_size, particle_diameter, centres))
         owner.append(np.full(len(centres), index))
         empty = background_centres(image.shape, all_centres, radius, len(centres), rng)
+        if config.labels == "truth":
+            empty = empty[inside_edge(empty, image.shape, edge)]
         background.append((index, picker.patches(image, pixel_size, particle_diameter, empty)))
 
     if not owner:

@@ -117,6 +117,8 @@ def load_model(
         ) from None
     try:
         settings = json.loads(metadata["drpnet"])
+        if settings["format"] == "drpnet-cascade-1":
+            settings |= {"format": FORMAT, "calibration": _of_the_first_format(settings["calibration"])}
         if settings["format"] != FORMAT:
             raise InputError(
                 f"{path} has format {settings['format']!r}, this version reads {FORMAT!r}; use the version that wrote it"
@@ -147,8 +149,18 @@ def load_model(
         raise InputError(f"{path}: {error}") from None
 
 
+def _of_the_first_format(values: dict[str, Any]) -> dict[str, Any]:
+    """The calibration of a file that told no faint micrographs from clear ones: (intercept, slope[, classifier]) each."""
+    found = {}
+    for name, crowding in zip(("detector", "cascade"), values.get("crowding", (0.0, 0.0)), strict=True):
+        intercept, slope, *classifier = values[name]
+        facts = {"intercept": intercept, "height": (slope, slope), "crowding": (crowding, crowding), "clarity": 0.0}
+        found[name] = {**facts, "classifier": classifier[0] if classifier else 0.0}
+    return found
+
+
 def _figure(values: dict[str, Any]) -> FigureOfMerit:
-    height, crowding = ((float(values[key][0]), float(values[key][1])) for key in ("height", "crowding"))
+    height, crowding = ((float(faint), float(clear)) for faint, clear in (values["height"], values["crowding"]))
     return FigureOfMerit(float(values["intercept"]), height, crowding, float(values["clarity"]), float(values["classifier"]))
 
 

@@ -104,11 +104,11 @@ def pick(
         raise InputError(f"none of the {len(found.entries)} micrographs could be picked; the first: {why}")
     write_manifest(out, manifest(settings, records, bad, note))
     result = PickResult(cut(out, threshold), failures, time.time() - started, elsewhere)
-    if todo and ready is None and result.cut is not None:
-        warn_of_diameter(Picker(model, device), job, done, result.cut)
     if settings.overlay:
         redraw(job, [records[entry.tree / entry.stem] for entry in done])
         write_manifest(out, {**read_manifest(out), "micrographs": [records[place] for place in sorted(records)]})
+    if todo and ready is None and result.cut is not None and model.preprocess.scale_rule == "diameter":
+        warn_of_diameter(Picker(model, device), job, done, result.cut)
     return result
 
 
@@ -118,8 +118,9 @@ def warn_of_diameter(picker: Picker, job: Job, done: list[MicrographEntry], foun
     given = job.settings.particle_diameter
     try:
         image, pixel_size, _ = load(entry, job.settings.pixel_size)
-        other = better_diameter(picker, image, pixel_size, given)
-    except InputError:  # it was readable a moment ago, and its picks are written
+        other = better_diameter(picker, image, pixel_size, given, job.threshold)
+    except Exception as error:  # all picks are written, and whatever happens to a hint must not spoil them
+        log.debug("other diameters were not looked at: %s", error)
         return
     if other is not None:
         log.warning(

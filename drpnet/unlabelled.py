@@ -26,9 +26,20 @@ DOUBT = 0.1
 
 
 def with_edges(data: LabelledSet, given: float | None) -> LabelledSet:
-    """The set with the width of the edge in which nobody labelled: `given` particle diameters, else as the labels show it."""
-    width = unlabelled_edge((*data.train, *data.validation), data.particle_diameter) if given is None else given
-    if not width:
+    """The set with the width of the edge in which nobody labelled: `given` particle diameters, else as the labels show it.
+
+    Raises InputError where the given width leaves nothing of a micrograph.
+    """
+    every = (*data.train, *data.validation)
+    width = unlabelled_edge(every, data.particle_diameter) if given is None else given
+    # a particle whose centre lies in the edge reaches half a diameter beyond
+    small = [one.path for one in every if min(_in_diameters(one, data.particle_diameter)) <= 2 * (width + 0.5)]
+    if width and small and given is not None:
+        raise InputError(
+            f"{small[0]}: without an edge of {width:g} particle diameters, and half a particle, nothing of it is left; lower "
+            "dataset.unlabelled_edge"
+        )
+    if not width or small:
         return data
     log.info("%s: no labels within %.2g particle diameters of an edge, where nothing is learnt", data.name, width)
     parts = []
@@ -39,18 +50,25 @@ def with_edges(data: LabelledSet, given: float | None) -> LabelledSet:
 
 
 def unlabelled_edge(micrographs: Sequence[LabelledMicrograph], diameter: float) -> float:
-    """Particle diameters between the edges and the labels next to them, `WIDEST` at most.
+    """Particle diameters between the edges and the labels next to them (rejected ones are labels, too), `WIDEST` at most.
 
     0 where labels anywhere in the micrographs would leave as wide an edge with a probability of `CHANCE` or more.
     """
-    shapes = [np.array(read_shape(one.path)) / diameter * _pixel_size(one) for one in micrographs]
+    shapes = [_in_diameters(one, diameter) for one in micrographs]
     width = WIDEST
-    for one, shape in zip(micrographs, shapes, strict=True):
-        places = (one.centres + 0.5) * _pixel_size(one) / diameter
+    looked_at = [np.concatenate([one.centres, one.rejected]) for one in micrographs]
+    for one, judged, shape in zip(micrographs, looked_at, shapes, strict=True):
+        places = (judged + 0.5) * _pixel_size(one) / diameter
         width = min(width, float(np.minimum(places, shape - places).min(initial=np.inf)))
     inside = [np.prod(np.maximum(shape - 2 * width, 1e-9)) / np.prod(shape) for shape in shapes]
-    chance = np.prod([share ** len(one.centres) for one, share in zip(micrographs, inside, strict=True)])
+    chance = np.prod([share ** len(judged) for judged, share in zip(looked_at, inside, strict=True)])
     return width if chance < CHANCE else 0.0
+
+
+def _in_diameters(micrograph: LabelledMicrograph, diameter: float) -> np.ndarray:
+    """The micrograph's size (h, w) in particle diameters."""
+    size: np.ndarray = np.array(read_shape(micrograph.path)) * _pixel_size(micrograph) / diameter
+    return size
 
 
 def _pixel_size(micrograph: LabelledMicrograph) -> float:

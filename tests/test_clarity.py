@@ -47,6 +47,11 @@ def test_an_edge_of_carbon_decides_nothing():
     assert clarity(with_edge, 20) == pytest.approx(clarity(image, 20), abs=0.12)
 
 
+@pytest.mark.parametrize("diameter", [4, 5.6, 11.9])
+def test_particles_of_too_few_pixels_have_none(diameter):
+    assert clarity(blobs() + 0.05 * NOISE, diameter) == 0
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (5, 400), (30, 30), (63, 65)])
 def test_images_smaller_than_a_tile_have_a_clarity_too(shape):
     assert 0 <= clarity(NOISE[: shape[0], : shape[1]], 20) <= 1

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from drpnet.calibration import FigureOfMerit
@@ -77,3 +78,29 @@ def test_saving_over_a_model_that_cannot_be_written_keeps_the_old_one(tmp_path):
     with pytest.raises(TypeError):
         save_model(model(provenance={"bad": object()}), path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_a_file_of_the_first_format_is_read(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(model(), path)
+    with safe_open(path, "pt") as file:
+        settings, tensors = json.loads(file.metadata()["drpnet"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    old = {"detector": [-1.0, 2.0], "cascade": [-3.0, 4.0, 0.5], "crowding": [0.25, 0.75]}
+    for calibration, crowding in ((old, (0.25, 0.75)), ({**old, "crowding": [0, 0]}, (0, 0))):
+        settings |= {"format": "drpnet-cascade-1", "calibration": calibration}
+        save_file(tensors, path, metadata={"drpnet": json.dumps(settings)})
+        found = load_model(path).calibration
+        assert found.detector == FigureOfMerit(-1.0, (2.0, 2.0), (crowding[0],) * 2)
+        assert found.cascade == FigureOfMerit(-3.0, (4.0, 4.0), (crowding[1],) * 2, 0.0, 0.5)
+
+
+@pytest.mark.parametrize("height", [[], [1.0], None, "ab"])
+def test_a_damaged_calibration_is_an_error_in_words(tmp_path, height):
+    path = tmp_path / "m.safetensors"
+    save_model(model(), path)
+    with safe_open(path, "pt") as file:
+        settings, tensors = json.loads(file.metadata()["drpnet"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    settings["calibration"]["detector"]["height"] = height
+    save_file(tensors, path, metadata={"drpnet": json.dumps(settings)})
+    with pytest.raises(InputError, match="holds no drpnet model"):
+        load_model(path)

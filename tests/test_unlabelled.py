@@ -215,3 +215,15 @@ def test_a_classifier_is_not_taught_that_particles_at_an_unlabelled_edge_are_fal
     assert gone >= 10
     assert negatives(trimmed(complete, 1.0)) - negatives(complete) > 0.8 * gone
     assert negatives(with_edges(trimmed(complete, 1.0), None)) <= negatives(complete)
+
+
+def test_an_edge_that_leaves_nothing_is_refused_where_it_is_given_and_left_alone_where_it_is_found(complete, monkeypatch):
+    with pytest.raises(InputError, match=r"without an edge of 7 particle diameters.*lower dataset\.unlabelled_edge"):
+        with_edges(complete, 7.0)
+    monkeypatch.setattr("drpnet.unlabelled.unlabelled_edge", lambda *_: 7.0)
+    assert with_edges(complete, None) is complete
+
+
+def test_rejected_places_show_that_somebody_looked_at_the_edge(complete):
+    part = trimmed(complete, 1.0).train
+    assert unlabelled_edge([replace(one, rejected=np.array([[3.0, 100.0]])) for one in part], DIAMETER) == 0

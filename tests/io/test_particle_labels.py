@@ -139,6 +139,9 @@ def test_what_a_select_job_left_out_is_known_to_be_none(project, caplog):
             np.testing.assert_allclose(one.centres, [[50, 98]])
             assert one.rejected.tolist() == [[120, 180], [140, 30]]
     assert kept.is_file()
+    particles(project / "Extract" / "other.star", [row for row in every if row[0] == MICS[1]], "3.1")
+    with pytest.raises(InputError, match=r"1 of 2 micrographs of Select/kept\.star.*are not in Extract/other\.star"):
+        open_dataset(train_settings(compose_config("train", [*words, "dataset.selected_from=Extract/other.star"])).dataset)
     with pytest.raises(InputError, match=r"none\.star does not exist; name it in dataset\.selected_from"):
         open_dataset(train_settings(compose_config("train", [*words, "dataset.selected_from=none.star"])).dataset)
     with pytest.raises(InputError, match=r"dataset\.selected_from is 'x\.star'.*in dataset\.star"):

@@ -73,6 +73,15 @@ def test_pick_says_so_once_and_not_where_nothing_was_picked(mics, weights, tmp_p
     assert "Angstrom" not in caplog.text
 
 
+def test_a_hint_that_fails_spoils_nothing(mics, weights, tmp_path, monkeypatch):
+    def out_of_memory(*_):
+        raise MemoryError("a whole image at once")
+
+    monkeypatch.setattr("drpnet.pick.better_diameter", out_of_memory)
+    words = [f"micrographs={mics}", f"out={tmp_path / 'picks'}", f"weights={weights}", "particle_diameter=100", "device=cpu"]
+    assert pick(pick_settings(compose_config("pick", words))).cut.candidates > 0
+
+
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real micrographs are not laid out in data/real")
 def test_on_hollow_shells_half_the_diameter_is_told_and_the_right_one_is_not():
