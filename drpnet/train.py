@@ -31,7 +31,7 @@ from drpnet.progress import counted
 from drpnet.provenance import provenance, versions
 from drpnet.schema import TrainSettings, clear_errors, train_settings
 from drpnet.scoring import calibrate, pick_all, score
-from drpnet.unlabelled import with_doubtful, with_edges
+from drpnet.unlabelled import warn_of_unlabelled, with_doubtful, with_edges
 
 log = logging.getLogger(__name__)
 # advertisements and hints for other data than ours; what matters of the devices is said by us
@@ -71,6 +71,8 @@ def train(config: DictConfig, folder: Path) -> float:
         known = settings.initial_weights or settings.fcrn_weights
         sets = [with_edges(own, one.unlabelled_edge) for one, own in zip(facts, sets, strict=True)]
         sets = [with_doubtful(own, known) if one.incomplete else own for one, own in zip(facts, sets, strict=True)]
+        if trainer.is_global_zero and settings.stage == "fcrn" and settings.initial_weights and not settings.dataset.incomplete:
+            warn_of_unlabelled(sets[0], settings.initial_weights)
         data = reduce(joined, sets)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         log.info(

@@ -17,10 +17,13 @@ from drpnet.errors import InputError
 from drpnet.io.micrographs import read_pixel_size, read_shape
 from drpnet.measures.matching import match_one_to_one
 from drpnet.model import load_model
+from drpnet.targets import inside_edge
 
 log = logging.getLogger(__name__)
 WIDEST, CHANCE = 1.5, 0.01
 """Particle diameters of an unlabelled edge at the most; how improbable it must be that labels keep so far from it by chance."""
+GLANCE, SURE = 3, 0.5
+"""Micrographs that `warn_of_unlabelled` looks at, and the figure of merit from which an unlabelled pick counts for it."""
 DOUBT = 0.1
 """Figure of merit from which an unlabelled candidate may be a particle."""
 
@@ -73,6 +76,28 @@ def _in_diameters(micrograph: LabelledMicrograph, diameter: float) -> np.ndarray
 
 def _pixel_size(micrograph: LabelledMicrograph) -> float:
     return micrograph.pixel_size or read_pixel_size(micrograph.path) or micrograph.read()[1]
+
+
+def warn_of_unlabelled(data: LabelledSet, weights: str) -> None:
+    """A warning where the model `weights` sees more particles beside the labels than there are labels.
+
+    What has no label is learnt as background: a network that was good then finds nothing any more.
+    """
+    picker, labels, more = Picker(load_model(weights)), 0, 0
+    for one in data.train[:GLANCE]:
+        image, pixel_size = one.read()
+        found = picker.pick(image, pixel_size, one.particle_diameter or data.particle_diameter)
+        sure = (found.figure_of_merit >= SURE) & inside_edge(found.centres, image.shape, one.edge)
+        for known in (one.centres, one.rejected):
+            matched = match_one_to_one(found.centres, known, data.particle_diameter / pixel_size / 2)
+            sure[matched.pick_index] = False
+        labels, more = labels + len(one.centres), more + int(sure.sum())
+    if more > labels:
+        log.warning(
+            "%s sees %d particles beside the %d labels of the first %d training micrographs; what has no label is learnt as "
+            "background. If the labels are incomplete, set dataset.incomplete=true",
+            weights, more, labels, min(GLANCE, len(data.train)),
+        )  # fmt: skip
 
 
 def with_doubtful(data: LabelledSet, weights: str | None) -> LabelledSet:

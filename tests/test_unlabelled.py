@@ -20,7 +20,7 @@ from drpnet.scoring import calibrate
 from drpnet.simulation.dataset import simulate_dataset
 from drpnet.simulation.parameters import SimulationParameters
 from drpnet.targets import DistanceTarget
-from drpnet.unlabelled import unlabelled_edge, with_doubtful, with_edges
+from drpnet.unlabelled import unlabelled_edge, warn_of_unlabelled, with_doubtful, with_edges
 
 DIAMETER, PIXEL_SIZE = 180.0, 9.0
 
@@ -227,3 +227,14 @@ def test_an_edge_that_leaves_nothing_is_refused_where_it_is_given_and_left_alone
 def test_rejected_places_show_that_somebody_looked_at_the_edge(complete):
     part = trimmed(complete, 1.0).train
     assert unlabelled_edge([replace(one, rejected=np.array([[3.0, 100.0]])) for one in part], DIAMETER) == 0
+
+
+def test_labels_that_look_incomplete_are_told(complete, incomplete, caplog):
+    """Two in three particles have no label; a complete set, and one whose other particles were rejected, raise no doubt."""
+    warn_of_unlabelled(complete, "default")
+    hidden = [np.delete(whole.centres, np.s_[::3], axis=0) for whole in complete.train]
+    known = zip(incomplete.train, hidden, strict=True)
+    warn_of_unlabelled(replace(incomplete, train=tuple(replace(one, rejected=places) for one, places in known)), "default")
+    assert not caplog.text
+    warn_of_unlabelled(incomplete, "default")
+    assert "set dataset.incomplete=true" in caplog.text
