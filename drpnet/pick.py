@@ -107,7 +107,8 @@ def pick(
     if settings.overlay:
         redraw(job, [records[entry.tree / entry.stem] for entry in done])
         write_manifest(out, {**read_manifest(out), "micrographs": [records[place] for place in sorted(records)]})
-    if todo and ready is None and result.cut is not None and model.preprocess.scale_rule == "diameter":
+    comparable = model.preprocess.scale_rule == "diameter" and settings.min_distance is None  # at other diameters, too
+    if todo and ready is None and result.cut is not None and comparable:
         warn_of_diameter(Picker(model, device), job, done, result.cut)
     return result
 
