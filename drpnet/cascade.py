@@ -43,9 +43,7 @@ class Picker:
         coarsest: int = getattr(self.fcrn, "stride", 1)
         most = tile or max(320, 8 * (self.halo or 0))
         self.batch_size, self.tile = batch_size, max(coarsest, most - most % coarsest)
-        self.classifier = (
-            channels_last(model.classifier).to(self.device).eval() if model.classifier is not None else None
-        )
+        self.classifier = channels_last(model.classifier).to(self.device).eval() if model.classifier is not None else None
 
     def pick(self, image: np.ndarray, pixel_size: float, particle_diameter: float) -> Candidates:
         """All candidates of a micrograph (h, w), strongest first, in its own pixels; diameter in Angstrom."""

@@ -130,7 +130,6 @@ def _of_particles(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]
     Of those that only `selected_from` names all particles were rejected. Raises InputError for a star that is missing or is
     none, and as `read_particle_labels`.
     """
-    star = root / config.star
     kept = {labels.path.resolve(): labels for labels in read_particle_labels(_star(config, "star"), config.pixel_size)}
     before = {}
     if config.selected_from:
@@ -141,22 +140,19 @@ def _of_particles(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]
                 f"dataset {config.name}: {len(unknown)} of {len(kept)} micrographs of {config.star}, first {unknown[0]}, are "
                 f"not in {config.selected_from}: it was selected from another star; correct dataset.selected_from"
             )
-        nothing = {path: replace(labels, centres=np.zeros((0, 2))) for path, labels in before.items()}
-        kept = {**nothing, **kept}
+        kept = {path: kept.get(path, replace(labels, centres=np.zeros((0, 2)))) for path, labels in before.items()}
     found = sorted(kept.values(), key=lambda labels: labels.name)
     trees = [tree_and_stem(labels.name) for labels in found]
     stems = Counter(stem for _, stem in trees)
-    log.info("%s: %d particles on %d micrographs", star, sum(len(labels.centres) for labels in found), len(found))
-    micrographs = [
-        LabelledMicrograph(labels.path, labels.centres, labels.pixel_size, "" if stems[stem] == 1 else tree.as_posix())
-        for labels, (tree, stem) in zip(found, trees, strict=True)
-    ]
-    if not config.selected_from:
-        return micrographs
-    of = zip(micrographs, found, strict=True)
-    judged = [_with_rejected(one, before.get(labels.path.resolve()), config.particle_diameter) for one, labels in of]
-    log.info("%s: %d particles were rejected", config.selected_from, sum(len(one.rejected) for one in judged))
-    return judged
+    log.info("%s: %d particles on %d micrographs", root / config.star, sum(len(labels.centres) for labels in found), len(found))
+    micrographs = []
+    for labels, (tree, stem) in zip(found, trees, strict=True):
+        folder = "" if stems[stem] == 1 else tree.as_posix()
+        one = LabelledMicrograph(labels.path, labels.centres, labels.pixel_size, folder)
+        micrographs.append(_with_rejected(one, before.get(labels.path.resolve()), config.particle_diameter))
+    if config.selected_from:
+        log.info("%s: %d particles were rejected", config.selected_from, sum(len(one.rejected) for one in micrographs))
+    return micrographs
 
 
 def _star(config: DatasetConfig, key: str) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from drpnet.cascade import Detection, Picker
 from drpnet.config import DetectionConfig, SelectionConfig
 from drpnet.errors import InputError
-from drpnet.measures.matching import match_one_to_one
+from drpnet.measures.matching import inside_edge, match_one_to_one
 from drpnet.peaks import Peaks, find_peaks
 from drpnet.selection import (
     NEGATIVE,
@@ -20,7 +20,6 @@ from drpnet.selection import (
     judge_by_grey_levels,
     select_samples,
 )
-from drpnet.targets import inside_edge
 
 
 class Mined(NamedTuple):

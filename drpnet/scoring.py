@@ -14,9 +14,8 @@ from drpnet.config import PRESETS
 from drpnet.datasets import LabelledMicrograph
 from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.picks import Candidates
-from drpnet.measures.matching import match_one_to_one
+from drpnet.measures.matching import inside_edge, match_one_to_one
 from drpnet.model import Calibration, Model
-from drpnet.targets import inside_edge
 
 log = logging.getLogger(__name__)
 Picked = tuple[Candidates, float]

@@ -61,15 +61,6 @@ def leave_out_edge(target: np.ndarray, width: float) -> np.ndarray:
     return np.where(edge & (target == 0), np.float32(np.nan), target)
 
 
-def inside_edge(places: np.ndarray, shape: tuple[int, ...], width: float) -> np.ndarray:
-    """Boolean (n,): which places (n, 2) of an image of `shape` (h, w) are at least `width` px from every edge; 0 px: all."""
-    if width <= 0:
-        return np.ones(len(places), bool)
-    last = np.asarray(shape) - 1
-    inside: np.ndarray = np.all((places >= width) & (places <= last - width), axis=1)
-    return inside
-
-
 def _windows(shape: tuple[int, int], centres: np.ndarray, radius: float):
     """For every centre, the slices of the image around it and the squared distances inside them."""
     reach = int(np.ceil(radius))

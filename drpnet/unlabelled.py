@@ -15,9 +15,8 @@ from drpnet.cascade import Picker
 from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.errors import InputError
 from drpnet.io.micrographs import read_pixel_size, read_shape
-from drpnet.measures.matching import match_one_to_one
+from drpnet.measures.matching import inside_edge, match_one_to_one
 from drpnet.model import load_model
-from drpnet.targets import inside_edge
 
 log = logging.getLogger(__name__)
 WIDEST, CHANCE = 1.5, 0.01

@@ -216,6 +216,11 @@ def outside_border(centres: np.ndarray, shape: tuple[int, int], border: float) -
     return np.asarray(((centres >= border) & (centres <= last - border)).all(axis=1))
 
 
+def inside_edge(centres: np.ndarray, shape: tuple[int, ...], width: float) -> np.ndarray:
+    """As `outside_border`, but without an edge, 0 px, all count: candidates can lie half a pixel beyond the image."""
+    return outside_border(centres, (shape[0], shape[1]), width) if width > 0 else np.ones(len(centres), bool)
+
+
 def precision_recall_f(tp: float, n_picks: float, n_truth: float) -> tuple[float, float, float]:
     """Precision, recall and F = 2PR / (P + R) of `tp` pairs; 0 for an empty side, 1 when both are."""
     if not n_picks and not n_truth:
