@@ -28,16 +28,20 @@ def main() -> None:
     parser.add_argument("--entries", nargs="+", choices=ENTRIES, default=ENTRIES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--topaz", help="python of the environment that has topaz: trains it on the same labels")
+    parser.add_argument("--ways", nargs="+", choices=("shipped", *WAYS, "topaz"), help="some of the trainings only")
     parser.add_argument("--result", type=Path, default=HERE / "result.json")
     given = parser.parse_args()
-    rows: list[dict[str, Any]] = json.loads(given.result.read_text())["rows"] if given.result.is_file() else []
+    ways = given.ways or ("shipped", *WAYS, *(["topaz"] if given.topaz else []))
+    if "topaz" in ways and not given.topaz:
+        parser.error("--ways topaz needs --topaz")
     real, out = given.real.resolve(), given.out.resolve()
 
     def add(key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> None:
-        if not any(key.items() <= row.items() for row in rows):
-            rows.append(make())
-            write_json({"rows": rows}, given.result)
-            print(json.dumps(rows[-1]), flush=True)
+        if key["way"] not in ways or any(key.items() <= row.items() for row in rows_of(given.result)):
+            return
+        row = make()
+        write_json({"rows": [*rows_of(given.result), row]}, given.result)  # read again: another program may have added some
+        print(json.dumps(row), flush=True)
 
     try:
         for plan in plans(given.entries, given.seeds):
@@ -45,12 +49,17 @@ def main() -> None:
             add({"entry": plan.entry, "seed": plan.seed, "way": "shipped"}, partial(untrained, plan, real))
             for way in WAYS if plan.labels else WAYS[1:]:
                 add(own | {"way": way}, partial(tuned, plan, way, real, out))
-            if given.topaz:
-                add(own | {"way": "topaz"}, partial(topaz_trained, plan, given.topaz, real, out))
+            add(own | {"way": "topaz"}, partial(topaz_trained, plan, given.topaz, real, out))
     except InputError as error:
         sys.exit(f"error: {error}")
-    print(table(rows))
-    curve(rows, given.result.with_name("curve.png"))
+    print(table(rows_of(given.result)))
+    curve(rows_of(given.result), given.result.with_name("curve.png"))
+
+
+def rows_of(result: Path) -> list[dict[str, Any]]:
+    """The rows so far."""
+    rows: list[dict[str, Any]] = json.loads(result.read_text())["rows"] if result.is_file() else []
+    return rows
 
 
 if __name__ == "__main__":
