@@ -46,8 +46,8 @@ def crossvalidate(real: Path, out: Path, stages: Sequence[str] = STAGES) -> dict
             row[stage]["unrestricted"] = scored(picked, test, 0, threshold)
             row[stage]["tight"] = scored(picked, test, entry.border, threshold, 0.2)
         folds.append(row)
-    pooled = {stage: _pool(folds, stage) for stage in stages}
-    return {"folds": folds, "pooled": pooled, "peers": peers(real)}
+    together = {stage: pooled([fold[stage] for fold in folds]) for stage in stages}
+    return {"folds": folds, "pooled": together, "peers": peers(real)}
 
 
 def _train(stage: str, test: tuple[str, ...], real: Path, folder: Path) -> Path:
@@ -68,18 +68,18 @@ def _train(stage: str, test: tuple[str, ...], real: Path, folder: Path) -> Path:
     return weights
 
 
-def _pool(folds: list[dict[str, Any]], stage: str) -> dict[str, Any]:
+def pooled(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Counts of all test folds, each at its own fixed threshold, added up."""
-    pooled = {}
+    found = {}
     for kind in ("scores", "unrestricted", "tight"):
-        results = [fold[stage][kind] for fold in folds]
+        results = [fold[kind] for fold in folds]
         picks, truth = sum(r["picks"] for r in results), sum(r["truth"] for r in results)
         true = sum(round(r["precision"] * r["picks"]) for r in results)
-        pooled[kind] = {
+        found[kind] = {
             "precision": true / max(1, picks), "recall": true / truth, "f_measure": 2 * true / (picks + truth),
             "picks": picks, "truth": truth,
         }  # fmt: skip
-    return pooled
+    return found
 
 
 def peers(real: Path) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from typing import Any
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
 from experiments.real10017.data import ENTRIES
+from experiments.topaz.folds import NAME, folds
 from experiments.topaz.scores import FINER, empty, entry, finer
 from experiments.topaz.tables import tables
 
 HERE = Path(__file__).resolve().parent
-PARTS = (*ENTRIES, "particle_free", "finer")
+PARTS = (*ENTRIES, "particle_free", "finer", "folds")
 
 
 def main() -> None:
@@ -42,9 +43,11 @@ def add(result: dict[str, Any], part: str, topaz: str, real: Path, out: Path) ->
         result.setdefault("entries", {}).update(entry(topaz, real, out, part))
     elif part == "finer":
         result["finer"] = finer(topaz, real, out)
+    elif part == "folds":
+        result["folds"] = folds(topaz, real, out)
     else:
         result["empty"] = empty(topaz, real / part, out)
-    result.setdefault("made_with", {}).update(made_with(out, FINER if part == "finer" else [part]))
+    result.setdefault("made_with", {}).update(made_with(out, {"finer": FINER, "folds": [NAME]}.get(part, [part])))
 
 
 def made_with(out: Path, folders: Iterable[str]) -> dict[str, Any]:

@@ -29,6 +29,14 @@ class View:
     radius: int
 
 
+@dataclass(frozen=True)
+class Downsampled:
+    """The folder of downsampled micrographs, named as they are, and their shapes (h, w) by stem."""
+
+    folder: Path
+    shapes: dict[str, tuple[int, int]]
+
+
 def view(pixel_size: float, diameter: float, target: float = PIXEL_SIZE) -> View:
     """The factor that comes nearest to `target` Angstrom per px, in proportion, for a particle of `diameter` Angstrom."""
     factor = min(range(1, 100), key=lambda whole: abs(np.log(whole * pixel_size / target)))
@@ -41,27 +49,40 @@ def pick(topaz: str, micrographs: Sequence[Path], how: View, folder: Path) -> di
     Kept in `folder`: the downsampled micrographs, what they were made with, and the picks as Topaz wrote them, in downsampled
     px. What lies there is not made again.
     """
-    words = topaz_words(topaz, gradients=False)
-    small = folder / f"s{how.factor}"
+    small = downsample(topaz, micrographs, how.factor, folder)
+    tables = {detector: folder / f"{detector}_s{how.factor}_r{how.radius}.txt" for detector in DETECTORS}
+    return {detector: extract(topaz, detector, micrographs, small, how.radius, table) for detector, table in tables.items()}
+
+
+def downsample(topaz: str, micrographs: Sequence[Path], factor: int, folder: Path) -> Downsampled:
+    """The micrographs as Topaz wants them, in `folder`/s<factor>; made unless they are there."""
+    words, small = topaz_words(topaz, gradients=False), folder / f"s{factor}"
     record = small.with_suffix(".json")
     if not record.is_file():
-        preprocess = ["preprocess", "-d", -1, "-s", how.factor, "-o"]
+        preprocess = ["preprocess", "-d", -1, "-s", factor, "-o"]
         run([*words, *preprocess, small, *micrographs])
         shapes = {path.stem: read_shape(small / path.name) for path in micrographs}
         command = shlex.join(str(word) for word in ["topaz", *preprocess, small.name, "micrographs/*.mrc"])
         write_json({"command": command, "versions": versions_of(words), "shapes": shapes}, record)
-    shapes = json.loads(record.read_text())["shapes"]
-    if lacking := [path.stem for path in micrographs if path.stem not in shapes]:
+    found: dict[str, tuple[int, int]] = json.loads(record.read_text())["shapes"]
+    if lacking := [path.stem for path in micrographs if path.stem not in found]:
         raise InputError(f"{record} is of other micrographs, without {lacking[0]}; remove {folder} and run again")
-    found = {}
-    for detector in DETECTORS:
-        table = folder / f"{detector}_s{how.factor}_r{how.radius}.txt"
-        if not table.is_file():
-            extract = ["extract", "-d", -1, "-m", detector, "-r", how.radius, "-t", LOWEST]
-            with whole_file(table) as temporary:
-                run([*words, *extract, "-o", temporary, *(small / path.name for path in micrographs)])
-        found[detector] = _in_micrographs(read_coordinate_set(table), micrographs, shapes)
-    return found
+    return Downsampled(small, found)
+
+
+def extract(
+    topaz: str, detector: str | Path, micrographs: Sequence[Path], small: Downsampled, radius: int, table: Path
+) -> dict[str, Coordinates]:
+    """The picks of a detector, shipped or a file, by stem in the micrographs' px; made unless `table` is there.
+
+    `radius` in downsampled px.
+    """
+    if not table.is_file():
+        options = ["extract", "-d", -1, "-m", detector, "-r", radius, "-t", LOWEST]
+        files = [small.folder / path.name for path in micrographs]
+        with whole_file(table) as temporary:
+            run([*topaz_words(topaz, gradients=False), *options, "-o", temporary, *files])
+    return _in_micrographs(read_coordinate_set(table), micrographs, small.shapes)
 
 
 def _in_micrographs(

@@ -6,6 +6,7 @@ from experiments.real10017.shipped import EMPTY_DIAMETERS
 from experiments.topaz.programs import DETECTORS
 from experiments.topaz.scores import FINER_PIXEL_SIZE, SEVEN
 
+STAGES = {"classifier": "cascade", "unet": "U-Net"}
 HEAD = (
     "P", "R", "F", "best F", "at", "F at 0.2 D", "best F at 0.2 D", "F thinned", "best F thinned", "R at equal count",
 )  # fmt: skip
@@ -18,7 +19,7 @@ def tables(result: dict[str, Any], drpnet: dict[str, Any]) -> str:
     for name, row in result.get("entries", {}).items():
         lines += [as_line(f"{name}, {detector}", row[detector]) for detector in DETECTORS]
         if name == SEVEN:
-            lines += seven_lines(drpnet["crossvalidation"])
+            lines += seven_lines(drpnet["crossvalidation"], result.get("folds"))
         else:
             rows = {weights: part["entries"][f"{name} x1"] for weights, part in shipped.items()}
             lines += [as_line(f"{name}, DRPnet {weights}", ours) for weights, ours in rows.items()]
@@ -59,10 +60,11 @@ def as_line(name: str, row: dict[str, Any]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def seven_lines(crossvalidation: dict[str, Any]) -> list[str]:
-    """The published picks of Topaz and DRPnet's cross-validation on the seven micrographs, as they are."""
+def seven_lines(crossvalidation: dict[str, Any], folds: dict[str, Any] | None) -> list[str]:
+    """The published picks of Topaz, and cross-validations of Topaz and of DRPnet, on the seven micrographs."""
     rows = {"Topaz's published picks": crossvalidation["peers"]["topaz"]}
-    rows |= {"DRPnet, cross-validated": crossvalidation["pooled"]["classifier"]}
+    rows |= {"Topaz resnet8, cross-validated": folds["pooled"]} if folds else {}
+    rows |= {f"DRPnet {said}, cross-validated": crossvalidation["pooled"][stage] for stage, said in STAGES.items()}
     return [
         as_line(f"{SEVEN}, {name}", {**row["scores"], "tight_f_measure": row["tight"]["f_measure"]})
         for name, row in rows.items()
