@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from drpnet.cascade import Picker
 from drpnet.config import PreprocessConfig, SelectionConfig
-from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.errors import InputError
+from drpnet.labelled import LabelledMicrograph, LabelledSet
 from drpnet.mining import Mined, mine_samples
 from drpnet.model import Model
 from drpnet.preprocess import Frame, network_frame, preprocess

@@ -1,82 +1,18 @@
-"""Labelled micrographs: from a data set's facts to the micrographs and centres for training and scoring."""
+"""From a data set's facts to labelled micrographs, split for training, validation and test."""
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from scipy.spatial import cKDTree
 
 from drpnet.config import DatasetConfig
 from drpnet.errors import InputError
-from drpnet.io.coordinates import Coordinates, require_inside, upside_down
-from drpnet.io.labels import read_labels
-from drpnet.io.micrographs import read_micrograph, read_shape, split_suffix
-from drpnet.io.particle_labels import ParticleLabels, read_particle_labels
-from drpnet.io.paths import tree_and_stem
+from drpnet.labelled import LabelledMicrograph, LabelledSet
+from drpnet.of_particles import micrographs_of_particles
+from drpnet.pairing import paired_micrographs
 from drpnet.simulation.dataset import simulate_dataset
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LabelledMicrograph:
-    """A micrograph on disk with its particle centres (n, 2) (y, x) in its own pixels."""
-
-    path: Path
-    centres: np.ndarray
-    pixel_size: float | None = None
-    tree: str = ""
-    """The folder, where another micrograph of the data set has the same file name."""
-    particle_diameter: float | None = None
-    """In Angstrom, where it is not the data set's: this micrograph was joined to it from another."""
-    doubtful: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    """Places (n, 2) that may hold particles without a label: see `drpnet.unlabelled`."""
-    doubt: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    """How probable it is (n,) that they do."""
-    rejected: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    """Places (n, 2) that were picked once and are known to hold no particle."""
-    edge: float = 0.0
-    """Px along the edges in which nobody labelled: see `drpnet.unlabelled`."""
-
-    @property
-    def stem(self) -> str:
-        """The name in splits and scores: the file's without suffix; "<tree>/<stem>" where two have it."""
-        stem = split_suffix(self.path.name)[0]
-        return f"{self.tree}/{stem}" if self.tree else stem
-
-    def read(self) -> tuple[np.ndarray, float]:
-        """Image (h, w) float32 and pixel size; InputError when nobody knows the pixel size."""
-        image, pixel_size = read_micrograph(self.path)
-        pixel_size = self.pixel_size or pixel_size
-        if pixel_size is None:
-            raise InputError(
-                f"{self.path} has no pixel size in its header (0 and exactly 1 count as none); "
-                "set dataset.pixel_size (Angstrom per pixel)"
-            )
-        height, width = image.shape
-        require_inside(self.centres, (height, width), self.path)
-        return image, pixel_size
-
-
-@dataclass(frozen=True)
-class LabelledSet:
-    """The micrographs of a data set, split by micrograph."""
-
-    name: str
-    particle_diameter: float
-    train: tuple[LabelledMicrograph, ...]
-    validation: tuple[LabelledMicrograph, ...]
-    test: tuple[LabelledMicrograph, ...]
-    simulated: bool
-
-
-def joined(data: LabelledSet, other: LabelledSet) -> LabelledSet:
-    """A data set that is trained on another one's micrographs, too, all but those under test; validation stays its own."""
-    more = (replace(one, particle_diameter=other.particle_diameter) for one in (*other.train, *other.validation))
-    return replace(data, name=f"{data.name}+{other.name}", train=(*data.train, *more))
 
 
 def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | None = None) -> LabelledSet:
@@ -86,8 +22,8 @@ def open_dataset(config: DatasetConfig, progress: Callable[[int, int], None] | N
     incomplete.
     """
     config = on_disk(config, progress)
-    labelled = _of_particles if config.star else _labelled
-    return _split(config, labelled(config, Path(config.root)), config.simulated)
+    labelled = micrographs_of_particles if config.star else paired_micrographs
+    return _split(config, labelled(config), config.simulated)
 
 
 def on_disk(config: DatasetConfig, progress: Callable[[int, int], None] | None = None) -> DatasetConfig:
@@ -122,150 +58,6 @@ def on_disk(config: DatasetConfig, progress: Callable[[int, int], None] | None =
             "or take a simulated stand-in with dataset.if_missing=simulate"
         )
     return config
-
-
-def _of_particles(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:
-    """The micrographs that a particles .star of RELION names, sorted by name, with the centres of its particles.
-
-    Of those that only `selected_from` names all particles were rejected. Raises InputError for a star that is missing or is
-    none, and as `read_particle_labels`.
-    """
-    kept = {labels.path.resolve(): labels for labels in read_particle_labels(_star(config, "star"), config.pixel_size)}
-    before = {}
-    if config.selected_from:
-        every = read_particle_labels(_star(config, "selected_from"), config.pixel_size)
-        before = {labels.path.resolve(): labels for labels in every}
-        if unknown := [labels.name for path, labels in kept.items() if path not in before]:
-            raise InputError(
-                f"dataset {config.name}: {len(unknown)} of {len(kept)} micrographs of {config.star}, first {unknown[0]}, are "
-                f"not in {config.selected_from}: it was selected from another star; correct dataset.selected_from"
-            )
-        kept = {path: kept.get(path, replace(labels, centres=np.zeros((0, 2)))) for path, labels in before.items()}
-    found = sorted(kept.values(), key=lambda labels: labels.name)
-    trees = [tree_and_stem(labels.name) for labels in found]
-    stems = Counter(stem for _, stem in trees)
-    log.info("%s: %d particles on %d micrographs", root / config.star, sum(len(labels.centres) for labels in found), len(found))
-    micrographs = []
-    for labels, (tree, stem) in zip(found, trees, strict=True):
-        folder = "" if stems[stem] == 1 else tree.as_posix()
-        one = LabelledMicrograph(labels.path, labels.centres, labels.pixel_size, folder)
-        micrographs.append(_with_rejected(one, before.get(labels.path.resolve()), config.particle_diameter))
-    if config.selected_from:
-        log.info("%s: %d particles were rejected", config.selected_from, sum(len(one.rejected) for one in micrographs))
-    return micrographs
-
-
-def _star(config: DatasetConfig, key: str) -> Path:
-    star = Path(config.root) / getattr(config, key)
-    if not star.is_file():
-        raise InputError(f"dataset {config.name}: {star} does not exist; name it in dataset.{key}, below dataset.root")
-    return star
-
-
-def _with_rejected(kept: LabelledMicrograph, before: ParticleLabels | None, diameter: float) -> LabelledMicrograph:
-    """The micrograph with those earlier particles that lie on none of its own: a duplicate of a good one is no bad one."""
-    if before is None:
-        return kept
-    radius = diameter / (kept.pixel_size or kept.read()[1]) / 2
-    near = cKDTree(before.centres).query_ball_tree(cKDTree(kept.centres), radius)
-    return replace(kept, rejected=before.centres[[not others for others in near]])
-
-
-def _labelled(config: DatasetConfig, root: Path) -> list[LabelledMicrograph]:
-    """Every micrograph below the root that has labels, sorted by name.
-
-    Raises InputError for a root without micrographs or coordinates, and, unless `unpaired` says otherwise, for
-    micrographs without labels and labels without a micrograph.
-    """
-    if not config.coordinates:
-        raise InputError(
-            f"dataset {config.name} has no labels to train on or to score with; "
-            "name yours, below its root, in dataset.coordinates"
-        )
-    paths = sorted(root.glob(config.micrographs))
-    if not paths:
-        raise InputError(
-            f"{root} exists but holds no micrographs {config.micrographs!r}: an incomplete data set; "
-            f"{config.download or 'complete it'} or correct dataset.micrographs"
-        )
-    source = root / config.coordinates
-    if not source.exists():
-        raise InputError(
-            f"{root} exists but its coordinates {config.coordinates!r} are missing: an incomplete data set; "
-            f"{config.download or 'complete it'} or correct dataset.coordinates"
-        )
-    labels = read_labels(source)
-    stems = Counter(split_suffix(path.name)[0] for path in paths)
-    micrographs: list[LabelledMicrograph] = []
-    unlabelled, used = [], set()
-    for path in paths:
-        stem, folder = split_suffix(path.name)[0], path.parent.relative_to(root)
-        key = _label_of((*folder.parts, stem), labels, config.name, alone=stems[stem] == 1)
-        if key is None:
-            unlabelled.append(path.name)
-        else:
-            tree = "" if stems[stem] == 1 else folder.as_posix()
-            used.add(key)
-            found = labels[key]
-            if config.coordinates_upside_down:
-                found = upside_down(found, read_shape(path)[0])
-            micrographs.append(LabelledMicrograph(path, found.centres, config.pixel_size, tree))
-    if not micrographs:
-        first = next(iter(labels), "none")
-        raise InputError(
-            f"no micrograph of {root} has labels: micrographs are named like {paths[0].name!r}, labels like "
-            f"{first!r}; correct dataset.coordinates"
-        )
-    _pair_up(config, root, unlabelled, len(paths), [key for key in labels if key not in used], len(labels))
-    return micrographs
-
-
-def _pair_up(
-    config: DatasetConfig, root: Path, unlabelled: list[str], micrographs: int, alone: list[str], labels: int
-) -> None:
-    """Refuse, or only report, micrographs without labels and labels without a micrograph (`alone`)."""
-    lacking = [
-        f"{len(names)} of {total} {what} (such as {', '.join(names[:3])})"
-        for names, total, what in (
-            (unlabelled, micrographs, "micrographs have no labels"),
-            (alone, labels, "labelled micrographs are missing"),
-        )
-        if names
-    ]
-    if lacking and config.unpaired == "error":
-        raise InputError(
-            f"{root} exists but {' and '.join(lacking)}: an incomplete data set; {config.download or 'complete it'}, "
-            "correct dataset.micrographs and dataset.coordinates, or train on the rest with dataset.unpaired=leave_out"
-        )
-    if lacking:
-        log.warning("%s: left out: %s", config.name, " and ".join(lacking))
-
-
-def _label_of(place: tuple[str, ...], labels: Mapping[str, Coordinates], name: str, alone: bool) -> str | None:
-    """The key of the labels whose folders and stem agree with the end of `place` (folders, stem).
-
-    Raises InputError where several agree, or where a stem without folders is not `alone` in the data set.
-    """
-    stem = place[-1]
-    if stem in labels:
-        if not alone:
-            raise InputError(
-                f"dataset {name}: several micrographs are called {stem!r}, and its labels do not say for "
-                "which they are; lay the coordinates out in the micrographs' folders"
-            )
-        return stem
-    agreeing = []
-    for key in labels:
-        if key.endswith(f"/{stem}"):
-            parts = tuple(key.split("/"))
-            shared = min(len(parts), len(place))
-            if parts[-shared:] == place[-shared:]:
-                agreeing.append(key)
-    if len(agreeing) > 1:
-        raise InputError(
-            f"dataset {name}: {agreeing[0]} and {agreeing[1]} are both labels for {'/'.join(place)}; keep one"
-        )
-    return agreeing[0] if agreeing else None
 
 
 def _split(config: DatasetConfig, micrographs: list[LabelledMicrograph], simulated: bool) -> LabelledSet:

@@ -14,8 +14,8 @@ from PIL import Image
 
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
-from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.io.atomic import write_bytes
+from drpnet.labelled import LabelledMicrograph, LabelledSet
 from drpnet.measures.matching import match_one_to_one
 from drpnet.model import Model
 from drpnet.overlay import draw_truth, save_picture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drpnet import __version__
-from drpnet.datasets import LabelledSet
+from drpnet.labelled import LabelledSet
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "numpy", "scipy", "torchmetrics")
 

@@ -11,9 +11,9 @@ from rich.progress import track
 from drpnet.calibration import fit_figure_of_merit
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
-from drpnet.datasets import LabelledMicrograph
 from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.picks import Candidates
+from drpnet.labelled import LabelledMicrograph
 from drpnet.measures.matching import inside_edge, match_one_to_one
 from drpnet.model import Calibration, Model
 

@@ -20,12 +20,13 @@ from torch import nn
 
 from drpnet.checkpoints import WholeFiles, check_checkpoint, restore_best, start_from
 from drpnet.complaints import one_line
-from drpnet.datasets import joined, open_dataset
+from drpnet.datasets import open_dataset
 from drpnet.doctor.glance import warn_of_labels
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
 from drpnet.evaluation.tables import print_evaluation
 from drpnet.figures import draw_training
+from drpnet.labelled import joined
 from drpnet.limits import check_numbers
 from drpnet.model import Model, load_model, save_model
 from drpnet.progress import counted

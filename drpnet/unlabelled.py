@@ -12,9 +12,9 @@ import numpy as np
 from rich.progress import track
 
 from drpnet.cascade import Picker
-from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.errors import InputError
 from drpnet.io.micrographs import read_pixel_size, read_shape
+from drpnet.labelled import LabelledMicrograph, LabelledSet
 from drpnet.measures.matching import inside_edge, match_one_to_one
 from drpnet.model import load_model
 

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from scipy import stats
 
 from drpnet.config import PRESETS
-from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import Candidates
+from drpnet.labelled import LabelledMicrograph, LabelledSet
 from drpnet.model import Model
 from drpnet.preprocess import preprocess
 from drpnet.schema import compose_config, train_settings

@@ -10,9 +10,9 @@ from torch import nn
 from drpnet.cascade import Picker
 from drpnet.config import DetectionConfig, PreprocessConfig
 from drpnet.datamodules import DistanceMapDataModule
-from drpnet.datasets import LabelledMicrograph, LabelledSet, joined
 from drpnet.errors import InputError
 from drpnet.io.micrographs import write_micrograph
+from drpnet.labelled import LabelledMicrograph, LabelledSet, joined
 from drpnet.model import Model
 from drpnet.modules import FCRNModule
 from drpnet.targets import DistanceTarget

@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 from drpnet.cli import app
-from drpnet.datasets import LabelledMicrograph
 from drpnet.doctor.examine import examine
 from drpnet.doctor.findings import as_json, remarks, sentence
 from drpnet.doctor.fix import can_fix, write_fixed
@@ -24,6 +23,7 @@ from drpnet.frames.transforms import Transform
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.micrographs import read_micrograph, write_micrograph
 from drpnet.io.picks import write_autopick_star
+from drpnet.labelled import LabelledMicrograph
 
 SHAPE, DIAMETER, PIXEL_SIZE = (300, 340), 20.0, 5.0
 

@@ -16,7 +16,7 @@ LAYERS: list[list[str]] = [
         "log_picker", "frames", "simulation", "reconstruction",
     ],
     ["networks", "model", "cascade", "mining", "metrics"],
-    ["samples", "datasets", "unlabelled", "datamodules", "modules", "checkpoints"],
+    ["samples", "labelled", "pairing", "of_particles", "datasets", "unlabelled", "datamodules", "modules", "checkpoints"],
     [
         "complaints", "limits", "schema", "progress", "download", "provenance", "shapes", "ledger", "cut", "convert",
         "evaluation", "quality", "maps", "doctor", "overlay", "diameter", "picking", "pick_many", "report", "scoring",

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from drpnet.config import DatasetConfig
-from drpnet.datasets import LabelledMicrograph, open_dataset
+from drpnet.datasets import open_dataset
 from drpnet.io.micrographs import write_micrograph
+from drpnet.labelled import LabelledMicrograph
 from experiments.label_efficiency.plans import PART, WHOLE, Plan, dealt, lay_out, plans
 from experiments.label_efficiency.shown import curve, table
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.micrographs_star import read_micrographs_star
 from drpnet.io.picks import write_autopick_star
 from drpnet.io.star import read_star, write_star
+from drpnet.labelled import LabelledMicrograph
 from experiments.real10017.crossvalidate import FOLDS
 from experiments.relion_baseline import programs
 from experiments.relion_baseline.__main__ import HERE, default_of

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
 from drpnet.io.coordinates import Coordinates
 from drpnet.io.micrographs import write_micrograph
 from drpnet.io.picks import Candidates
+from drpnet.labelled import LabelledMicrograph
 from experiments.topaz import __main__ as program
 from experiments.topaz.picking import View, enlarged, pick, view
 from experiments.topaz.programs import DETECTORS, LAUNCH, run, topaz_words, versions_of

@@ -15,8 +15,8 @@ from torch import distributed, multiprocessing, nn
 
 from drpnet.config import DetectionConfig, PreprocessConfig
 from drpnet.datamodules import DistanceMapDataModule
-from drpnet.datasets import LabelledMicrograph, LabelledSet
 from drpnet.io.micrographs import write_micrograph
+from drpnet.labelled import LabelledMicrograph, LabelledSet
 from drpnet.metrics import (
     BestMatchedPeakFMeasure,
     MatchedPeakAveragePrecision,

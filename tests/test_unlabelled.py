@@ -10,8 +10,9 @@ from torch import nn
 from drpnet.calibration import Scores
 from drpnet.config import DatasetConfig
 from drpnet.datamodules import ClassifierDataModule, DistanceMapDataModule
-from drpnet.datasets import LabelledSet, open_dataset
+from drpnet.datasets import open_dataset
 from drpnet.errors import InputError
+from drpnet.labelled import LabelledSet
 from drpnet.model import load_model
 from drpnet.modules import FCRNModule
 from drpnet.samples import Augmentation, Look

@@ -5,13 +5,13 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.doctor.examine import evenly, examine, examine_sets
 from drpnet.doctor.findings import sentence
 from drpnet.errors import InputError
 from drpnet.frames.transforms import Transform
 from drpnet.io.coordinates import Coordinates
 from drpnet.io.micrographs import COMPRESSED_SUFFIXES
+from drpnet.labelled import LabelledMicrograph
 
 log = logging.getLogger(__name__)
 _GLANCE_MICROGRAPHS, _GLANCE_CENTRES, _GLANCE_SECONDS = 3, 600, 0.7

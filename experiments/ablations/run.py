@@ -12,8 +12,9 @@ import torch
 from drpnet.adapt import adapt_classifier
 from drpnet.cascade import Picker
 from drpnet.config import PRESETS
-from drpnet.datasets import LabelledMicrograph, LabelledSet, open_dataset
+from drpnet.datasets import open_dataset
 from drpnet.evaluation.evaluate import score_micrographs, write_json
+from drpnet.labelled import LabelledMicrograph, LabelledSet
 from drpnet.measures.matching import outside_border
 from drpnet.model import CASCADE, Model, load_model
 from drpnet.provenance import git_commit

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from drpnet.config import DatasetConfig
-from drpnet.datasets import LabelledMicrograph, open_dataset
+from drpnet.datasets import open_dataset
 from drpnet.errors import InputError
+from drpnet.labelled import LabelledMicrograph
 from drpnet.schema import compose_config, dataset_facts
 from drpnet.simulation.micrograph import simulate_micrograph
 from drpnet.simulation.parameters import SimulationParameters

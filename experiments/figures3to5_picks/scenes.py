@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import pair_names
 from drpnet.io.coordinates import read_coordinate_set
+from drpnet.labelled import LabelledMicrograph
 from drpnet.log_picker import log_candidates
 from drpnet.measures.matching import best_threshold, true_in_score_order
 from drpnet.simulation.parameters import SimulationParameters

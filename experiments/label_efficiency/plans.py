@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.io.star import write_star
+from drpnet.labelled import LabelledMicrograph
 
 TESTED = 2
 """Micrographs of an entry that are kept for the test, others with every seed."""

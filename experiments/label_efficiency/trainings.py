@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from drpnet.config import PRESETS
-from drpnet.datasets import LabelledMicrograph
 from drpnet.evaluation.evaluate import write_json
+from drpnet.labelled import LabelledMicrograph
 from drpnet.model import load_model
 from drpnet.scoring import Picked, pick_all
 from experiments.label_efficiency.plans import Plan, dealt, lay_out

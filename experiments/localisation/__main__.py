@@ -9,11 +9,11 @@ from typing import Any
 from rich.progress import track
 
 from drpnet.cascade import Picker
-from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
 from drpnet.import_matlab import import_matlab
 from drpnet.io.coordinates import read_coordinate_set
+from drpnet.labelled import LabelledMicrograph
 from drpnet.model import Model, load_model
 from drpnet.simulation.dataset import simulate_dataset
 from drpnet.simulation.parameters import SimulationParameters

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.evaluation.evaluate import score_micrographs
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.find import find_micrographs
+from drpnet.labelled import LabelledMicrograph
 from drpnet.measures.matching import outside_border
 from drpnet.scoring import Picked
 

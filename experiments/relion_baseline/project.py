@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import write_json
 from drpnet.io.star import write_star
+from drpnet.labelled import LabelledMicrograph
 from experiments.real10017.crossvalidate import FOLDS
 from experiments.real10017.data import ENTRIES, micrographs
 

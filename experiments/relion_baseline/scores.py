@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.errors import InputError
 from drpnet.io.coordinates import Coordinates, read_coordinate_set
 from drpnet.io.picks import Candidates
+from drpnet.labelled import LabelledMicrograph
 from drpnet.model import load_model
 from drpnet.scoring import Picked, pick_all
 from experiments.real10017.data import ENTRIES, scored

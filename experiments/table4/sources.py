@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from drpnet.config import DatasetConfig
-from drpnet.datasets import LabelledMicrograph, open_dataset
+from drpnet.datasets import open_dataset
 from drpnet.errors import InputError
 from drpnet.evaluation.evaluate import pair_names
 from drpnet.io.coordinates import read_coordinate_set
 from drpnet.io.micrographs import read_micrograph, read_shape
+from drpnet.labelled import LabelledMicrograph
 from drpnet.progress import counted
 from drpnet.schema import compose_config, dataset_facts
 from experiments.released_pipeline.compare import to_micrograph

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from drpnet.config import DetectionConfig
-from drpnet.datasets import LabelledMicrograph
 from drpnet.io.coordinates import Coordinates
 from drpnet.io.find import find_micrographs
 from drpnet.io.picks import Candidates
+from drpnet.labelled import LabelledMicrograph
 from drpnet.peaks import suppress_neighbours
 from drpnet.scoring import Picked
 from experiments.real10017.crossvalidate import FOLDS

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from drpnet.datasets import LabelledMicrograph
 from drpnet.io.atomic import write_bytes
 from drpnet.io.micrographs import read_shape
+from drpnet.labelled import LabelledMicrograph
 from experiments.topaz.picking import Downsampled
 from experiments.topaz.programs import run, topaz_words
 
