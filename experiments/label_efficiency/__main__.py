@@ -13,7 +13,7 @@ from drpnet.evaluation.evaluate import write_json
 from experiments.label_efficiency.peer import topaz_trained
 from experiments.label_efficiency.plans import plans
 from experiments.label_efficiency.shown import curve, table
-from experiments.label_efficiency.trainings import WAYS, tuned, untrained
+from experiments.label_efficiency.trainings import WAYS, tuned, untrained, ways_of
 
 HERE = Path(__file__).resolve().parent
 ENTRIES = ("empiar10059", "empiar10146", "empiar10028")
@@ -47,7 +47,7 @@ def main() -> None:
         for plan in plans(given.entries, given.seeds):
             own = vars(plan)
             add({"entry": plan.entry, "seed": plan.seed, "way": "shipped"}, partial(untrained, plan, real))
-            for way in WAYS if plan.labels else WAYS[1:]:
+            for way in ways_of(plan):
                 add(own | {"way": way}, partial(tuned, plan, way, real, out))
             add(own | {"way": "topaz"}, partial(topaz_trained, plan, given.topaz, real, out))
     except InputError as error:

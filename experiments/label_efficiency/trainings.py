@@ -21,6 +21,14 @@ WAYS = ("incomplete", "background")
 """What becomes of particles without a label: `dataset.incomplete=true`, or they count as background."""
 
 
+def ways_of(plan: Plan) -> tuple[str, ...]:
+    """The ways that a plan is trained: whole micrographs have no unlabelled particles, and that counting those as background
+    ruins a network is shown with one seed."""
+    if plan.labels is None:
+        return ("background",)
+    return WAYS if plan.seed == 0 else ("incomplete",)
+
+
 def tuned(plan: Plan, way: str, real: Path, out: Path) -> dict[str, Any]:
     """Train as the plan says, unless that is done; its scores and seconds."""
     train, test = dealt(micrographs(real, plan.entry), plan)
