@@ -57,7 +57,8 @@ def results():
         },
     }
     detectors = dict.fromkeys(("resnet16", "resnet8"), {"counts": dict.fromkeys(WAYS, BAD)})
-    return real, {"entries": dict.fromkeys(entries, detectors), "finer": {"empiar10059": detectors}}
+    topaz = {"entries": dict.fromkeys(entries, detectors), "finer": {"empiar10059": detectors}, "folds": {"folds": split}}
+    return real, topaz
 
 
 def test_every_set_has_its_pickers_and_a_picture(tmp_path):
@@ -65,6 +66,7 @@ def test_every_set_has_its_pickers_and_a_picture(tmp_path):
     assert list(result["sets"])[0] == CROSSVALIDATED
     seven = {row["picker"]: row["f_measure"] for row in result["sets"][CROSSVALIDATED]["default"]}
     assert seven["crYOLO"] == pytest.approx(2 * 15 / 74) == pytest.approx(seven["DRPnet U-Net"])
+    assert seven["Topaz resnet8, trained on the folds"] == pytest.approx(seven["Topaz, published picks"])
     assert seven["DRPnet left_out, untrained"] == pytest.approx(0.6)
     assert any("4.5 A" in row["picker"] for row in result["sets"]["empiar10059"]["best"])
     assert not any("4.5 A" in row["picker"] for row in result["sets"]["empiar10028"]["best"])

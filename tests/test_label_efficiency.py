@@ -9,6 +9,7 @@ from drpnet.io.micrographs import write_micrograph
 from drpnet.labelled import LabelledMicrograph
 from experiments.label_efficiency.plans import PART, WHOLE, Plan, dealt, lay_out, plans
 from experiments.label_efficiency.shown import curve, table
+from experiments.label_efficiency.trainings import ways_of
 
 
 @pytest.fixture
@@ -49,6 +50,14 @@ def test_labels_are_drawn_from_those_of_the_training_micrographs(entry):
     assert places(dealt(entry, Plan("x", 1, 3, 50))[0]) != places(dealt(entry, Plan("x", 2, 3, 50))[0])
 
 
+def test_incomplete_labels_count_as_complete_with_one_seed_only():
+    """Which ruins a network, and need not be shown three times."""
+    ways = {plan: ways_of(plan) for plan in plans(["x"], 3)}
+    assert all(found == ("background",) for plan, found in ways.items() if plan.labels is None)
+    some = {plan.seed: found for plan, found in ways.items() if plan.labels}
+    assert some == {0: ("incomplete", "background"), 1: ("incomplete",), 2: ("incomplete",)}
+
+
 def test_what_is_laid_out_is_a_data_set_of_ones_own(entry, tmp_path):
     train = [entry[0], LabelledMicrograph(entry[1].path, np.zeros((0, 2))), entry[2]]
     for _ in range(2):  # again, as after a kill
@@ -71,5 +80,6 @@ def test_the_table_has_a_row_a_way_with_the_spread_over_seeds(tmp_path):
     assert len(lines) == 2 + 3
     (all_labels,) = [line for line in lines if "all, 120" in line]
     assert "| 0.800 | 0.700, 0.900 | 0.900 | 0.500 | 2 |" in all_labels
+    curve(rows[2:], tmp_path / "curve.png")  # some of the trainings only
     curve(rows, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")

@@ -14,13 +14,13 @@ Pickers = dict[str, dict[str, Counts]]
 
 WEIGHTS = {"default": "DRPnet", "left_out": "DRPnet left_out", "cascade": "DRPnet cascade"}
 STAGES = {"unet": "DRPnet U-Net", "classifier": "DRPnet cascade", "fcrn": "DRPnet FCRN"}
-PEERS = {"crYOLO": "crYOLO", "topaz": "Topaz", "deepPicker": "DeepPicker"}
+PEERS = {"crYOLO": "crYOLO", "topaz": "Topaz, published picks", "deepPicker": "DeepPicker"}
 CROSSVALIDATED = "empiar10017, cross-validated"
 
 
 def sets(real10017: dict[str, Any], topaz: dict[str, Any]) -> dict[str, Pickers]:
     """The sets of micrographs, each with its pickers, from the results of experiments/real10017 and experiments/topaz."""
-    found = {CROSSVALIDATED: crossvalidated(real10017)}
+    found = {CROSSVALIDATED: crossvalidated(real10017, topaz["folds"]["folds"])}
     for name in ENTRIES:
         pickers = {said: real10017["shipped"][weights]["entries"][f"{name} x1"] for weights, said in WEIGHTS.items()}
         pickers["Laplacian of Gaussian"] = real10017["shipped"]["default"]["entries"][f"{name} LoG"]
@@ -32,11 +32,12 @@ def sets(real10017: dict[str, Any], topaz: dict[str, Any]) -> dict[str, Pickers]
     return found
 
 
-def crossvalidated(real10017: dict[str, Any]) -> Pickers:
+def crossvalidated(real10017: dict[str, Any], topaz_folds: Iterable[dict[str, Any]]) -> Pickers:
     """The seven micrographs that carry the peers' picks: every picker's one threshold is its default."""
     part = real10017["crossvalidation"]
     pickers = {said: _joined(fold[stage] for fold in part["folds"]) for stage, said in STAGES.items()}
     pickers |= {said: _joined([part["peers"][peer]]) for peer, said in PEERS.items()}
+    pickers["Topaz resnet8, trained on the folds"] = _joined(topaz_folds)
     seven = next(iter(pickers.values()))["default"]
     unseen = real10017["shipped"]["left_out"]["entries"]["empiar10017 x1"]["counts"]
     ways = {way: {stem: unseen[way][stem] for stem in seven} for way in ("default", "tight_default")}

@@ -55,8 +55,9 @@ def curve(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes = figure.subplots(1, len(entries), sharey=True, squeeze=False)
     for axis, entry in zip(axes[0], entries, strict=True):
         own = {key[1:]: group for key, group in grouped(rows).items() if key[0] == entry}
-        shipped = np.mean([row["f_measure"] for row in own[0, 0, "shipped"]])
-        axis.axhline(shipped, color="0.4", linestyle=":", label="shipped weights, untrained")
+        if untrained := own.get((0, 0, "shipped")):
+            shipped = np.mean([row["f_measure"] for row in untrained])
+            axis.axhline(shipped, color="0.4", linestyle=":", label="shipped weights, untrained")
         for way, whole, colour, name in LINES:
             groups = [group for key, group in own.items() if key[2] == way and (key[1] < 0) is whole]
             if not groups:
