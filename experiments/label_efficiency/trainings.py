@@ -34,17 +34,17 @@ def tuned(plan: Plan, way: str, real: Path, out: Path) -> dict[str, Any]:
     train, test = dealt(micrographs(real, plan.entry), plan)
     folder = out / plan.name
     lay_out(train, folder / "data")
-    weights, start = folder / way / "weights.safetensors", time.monotonic()
-    if not weights.is_file():
+    done, start = folder / way / "seconds.json", time.monotonic()
+    if not done.is_file():
         run([
             sys.executable, "train.py", "experiment=finetune", f"dataset.root={folder / 'data'}",
             f"dataset.particle_diameter={ENTRIES[plan.entry].diameter:g}", f"seed={plan.seed}",
             f"dataset.incomplete={str(way == 'incomplete').lower()}", f"hydra.run.dir={folder / way}",
         ])  # fmt: skip
-        write_json({"seconds": time.monotonic() - start}, folder / way / "seconds.json")
+        write_json({"seconds": time.monotonic() - start}, done)
     labels = sum(len(one.centres) for one in train)
-    seconds = json.loads((folder / way / "seconds.json").read_text())["seconds"]
-    scores = judged(load_model(weights), test, plan.entry)
+    seconds = json.loads(done.read_text())["seconds"]
+    scores = judged(load_model(folder / way / "weights.safetensors"), test, plan.entry)
     return {**asdict(plan), "used": labels, "way": way, "seconds": seconds, **scores}
 
 
