@@ -28,7 +28,6 @@ from drpnet.preprocess import Frame
 from drpnet.provenance import git_commit
 from drpnet.samples import Augmentation, DistanceMapPatches
 from drpnet.targets import DistanceTarget
-from drpnet.train import spare_filling
 
 HERE = Path(__file__).resolve().parent
 BATCH = 16
@@ -57,7 +56,6 @@ def main() -> None:
     parser.add_argument("--result", type=Path, default=HERE / "result_training.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    spare_filling()  # as train.py does
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     rows = {case.name: measured(case, arguments.steps, arguments.rounds) for case in CASES}
     result = {"rows": rows, "steps": arguments.steps, "rounds": arguments.rounds, "machine": machine()}

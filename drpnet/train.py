@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
@@ -152,16 +151,7 @@ def build_trainer(config: DictConfig, folder: Path) -> pl.Trainer:
         )
     if not trainer.is_global_zero:
         logging.disable(logging.WARNING)  # one process speaks for all
-    spare_filling()
     return trainer
-
-
-def spare_filling() -> None:
-    """Turn off that a deterministic torch fills all new memory, which costs a CPU 4 % of a U-Net's training step.
-
-    It only shows what reads memory before it was written, which our networks do not.
-    """
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def check_normalisation(trainer: pl.Trainer, network: nn.Module, config: DictConfig) -> None:
